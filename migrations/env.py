@@ -1,0 +1,43 @@
+"""Alembic's environment: runs as the administrator, waits for no lock longer than two seconds, one transaction per migration."""
+
+import time
+
+from alembic import context
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from service.kit.settings import settings
+from service.tables import metadata
+
+_TRIES = 10
+
+
+def run() -> None:
+    """Migrate the database of `admin_database_url`."""
+    url = settings().admin_database_url
+    if url is None:
+        raise SystemExit("TUNEPLANE_ADMIN_DATABASE_URL is not set: migrations need a login that may create roles and tables.")
+    engine = create_engine(url.get_secret_value())
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SET lock_timeout = '2s'"))
+                connection.commit()
+                context.configure(
+                    connection=connection,
+                    target_metadata=metadata,
+                    transaction_per_migration=True,
+                    compare_server_default=True,
+                )
+                with context.begin_transaction():
+                    context.run_migrations()
+        except OperationalError as error:  # a long lock in the way: step back and try again
+            if attempt == _TRIES or getattr(error.orig, "sqlstate", None) != "55P03":
+                raise
+            time.sleep(attempt)
+        else:
+            break
+    engine.dispose()
+
+
+run()

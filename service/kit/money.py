@@ -1,0 +1,35 @@
+"""Money: exact decimals of ten places in one currency, decimal strings in JSON. Never a float."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated, Final
+
+from pydantic import PlainSerializer, WithJsonSchema
+from sqlalchemy import Numeric
+
+CURRENCY: Final = "USD"
+PLACES: Final = Decimal(1).scaleb(-10)
+ZERO: Final = Decimal(0)
+
+
+def amount(value: Decimal | int | str) -> Decimal:
+    """The value at the ledger's ten places, rounded half to even."""
+    return Decimal(value).quantize(PLACES, rounding=ROUND_HALF_EVEN)
+
+
+def text(value: Decimal) -> str:
+    """A decimal without an exponent or trailing zeros, but at least two places: `0.0129`, `12.00`."""
+    whole, _, places = f"{amount(value):f}".partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
+
+
+def column() -> Numeric[Decimal]:
+    """The column type of every amount and price."""
+    return Numeric(20, 10)
+
+
+Amount = Annotated[
+    Decimal,
+    PlainSerializer(text, return_type=str),
+    WithJsonSchema({"type": "string", "format": "decimal", "examples": ["12.50"]}),
+]
+"""A Decimal that travels as a string."""

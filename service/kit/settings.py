@@ -1,0 +1,71 @@
+"""Every setting of the service, read once from `TUNEPLANE_*` variables or from files in the secrets folder.
+
+Durations end in `_seconds`, sizes in `_bytes`. A secret can be given as a file named like its variable in lower case
+(`/run/secrets/tuneplane_key_pepper`), which is how docker-compose hands it over.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What differs between machines. Everything has a default that suits one small machine, except addresses and secrets."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNEPLANE_", extra="ignore", frozen=True)
+
+    environment: str = Field("dev", pattern=r"^[a-z0-9]{1,12}$", description="Names keys (`tp_<environment>_…`) and submissions.")
+    log_level: str = "INFO"
+
+    # Addresses. The login of `database_url` owns nothing and sees nothing by itself; `admin_database_url` is for migrations only.
+    database_url: SecretStr = SecretStr("postgresql+psycopg://tp_app@/tuneplane")
+    admin_database_url: SecretStr | None = None
+    broker_url: SecretStr = SecretStr("redis://localhost:6379/0")
+    storage_url: str = Field("file:///var/lib/tuneplane", description="`file:///folder`, later `s3://bucket/prefix`.")
+
+    # Secrets. The pepper keys the HMAC of API keys; the master key wraps provider credentials (32 bytes, base64).
+    key_pepper: SecretStr = SecretStr("")
+    master_key: SecretStr = SecretStr("")
+
+    # Database. One thread per pooled connection, so that nobody waits for a connection while holding a thread.
+    pool_size: int = Field(20, ge=1, le=200)
+    unit_seconds: float = Field(3.0, gt=0, description="A unit of work of a request is cut off after this long.")
+    auth_seconds: float = Field(2.0, gt=0, description="A key lookup is cut off after this long.")
+    worker_unit_seconds: float = Field(30.0, gt=0, description="A unit of work of a worker is cut off after this long.")
+
+    # Work engine.
+    lease_seconds: float = Field(60.0, gt=0)
+    dispatch_seconds: float = Field(0.25, gt=0, description="Pause of the dispatcher between two looks for due rows.")
+    rehint_seconds: float = Field(5.0, gt=0, description="A row not taken this long after its hint is hinted again.")
+    rescue_after_seconds: float = Field(15.0, ge=0, description="The broker away this long: the dispatcher runs steps itself.")
+    attempts_max: int = Field(25, ge=1, description="Claims without progress before a row asks for a person's attention.")
+    backoff_cap_seconds: float = Field(300.0, gt=0)
+
+    # Submission (docs/protocol.md). The quiet period covers the client's timeout, the provider's processing and its list lag.
+    provider_timeout_seconds: float = Field(60.0, gt=0)
+    quiet_seconds: float = Field(180.0, gt=0)
+    search_interval_seconds: float = Field(10.0, gt=0)
+    follow_seconds: float = Field(15.0, gt=0, description="Pause between two looks at a running job.")
+    probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
+    follow_threads: int = Field(16, ge=1, le=64)
+
+    # API.
+    upload_bytes_max: int = Field(1024**3, gt=0)
+    body_bytes_max: int = Field(1024**2, gt=0)
+    body_idle_seconds: float = Field(15.0, gt=0)
+    resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
+    resolve_max_age_seconds: int = Field(30, ge=0)
+
+
+def _secrets_dir() -> Path | None:
+    folder = Path(os.environ.get("TUNEPLANE_SECRETS_DIR", "/run/secrets"))
+    return folder if folder.is_dir() else None
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings(_secrets_dir=_secrets_dir())

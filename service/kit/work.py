@@ -1,0 +1,203 @@
+"""The work engine: rows with work to do are the truth, messages are hints.
+
+A table of work mixes in `Work`. The dispatcher finds due rows (`due`) and hints at them; a worker `claim`s them, which takes
+a lease and the next fence; what it then did it writes inside `recording`, which locks the row and refuses a stale fence.
+Leases live on the database's clock (`clock_timestamp()`), so no worker's clock can break them. A worker that dies leaves a
+lease that lapses; a paused one that wakes finds its fence stale.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, String, and_, func, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from service.kit.settings import settings
+
+
+class Work:
+    """The columns of a table of work. `due_at` is null when nothing is to be done; `attention` waits for a person."""
+
+    state: Mapped[str] = mapped_column(String(32))
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    hinted_at: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0, server_default="0")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    attention: Mapped[str | None]
+    attention_since: Mapped[datetime | None]
+
+
+class WorkRow(Protocol):
+    """What the engine needs of a row: `Work` and an id."""
+
+    id: Mapped[UUID]
+    state: Mapped[str]
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    hinted_at: Mapped[datetime | None]
+    fence: Mapped[int]
+    attempts: Mapped[int]
+    attention: Mapped[str | None]
+    attention_since: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of work: which rows, in which states, hinted at on which queue in batches of how many."""
+
+    name: str  # the task's name too: "jobs.submit"
+    model: Any  # the mapped class
+    states: frozenset[str]
+    queue: str
+    batch: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one row until its lease ends, proved by the fence when recording."""
+
+    id: UUID
+    team_id: UUID | None
+    fence: int
+    attempts: int  # this one included, since the last progress
+
+    @property
+    def team(self) -> UUID:
+        """The team of a row that belongs to one."""
+        if self.team_id is None:
+            raise AssertionError(f"work {self.id} belongs to no team")
+        return self.team_id
+
+
+Row = TypeVar("Row", bound=WorkRow)
+
+
+class StaleClaim(Exception):
+    """Somebody else holds the row now: whatever this worker thought it did must not be written."""
+
+
+def _free(model: Any) -> ColumnElement[bool]:
+    now = func.clock_timestamp()
+    return and_(model.due_at <= now, model.attention.is_(None), or_(model.lease_until.is_(None), model.lease_until < now))
+
+
+def due(session: Session, kind: Kind, *, limit: int) -> Sequence[UUID]:
+    """Ids of due rows nobody holds, oldest first, each marked as hinted so that it is not hinted again for a while."""
+    model = kind.model
+    stale = func.clock_timestamp() - timedelta(seconds=settings().rehint_seconds)
+    found = (
+        select(model.id)
+        .where(_free(model), model.state.in_(kind.states), or_(model.hinted_at.is_(None), model.hinted_at < stale))
+        .order_by(model.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(found).all()
+    if ids:
+        session.execute(
+            update(model).where(model.id.in_(ids)).values(hinted_at=func.clock_timestamp()),
+            execution_options={"synchronize_session": False},
+        )
+    return ids
+
+
+def claim(session: Session, kind: Kind, ids: Sequence[UUID], *, seconds: float | None = None) -> list[Claim]:
+    """Take the lease and the next fence of those of `ids` that are still due and free. Others are simply not returned.
+
+    A row claimed `attempts_max` times without progress is not handed out again: it gets `attention` instead.
+    """
+    model = kind.model
+    free = (
+        select(model.id)
+        .where(model.id.in_(ids), _free(model), model.state.in_(kind.states))
+        .with_for_update(skip_locked=True)
+    )
+    columns = [model.id, model.fence, model.attempts]
+    if hasattr(model, "team_id"):
+        columns.append(model.team_id)
+    lease = timedelta(seconds=seconds or settings().lease_seconds)
+    rows = session.execute(
+        update(model)
+        .where(model.id.in_(free))
+        .values(lease_until=func.clock_timestamp() + lease, fence=model.fence + 1, attempts=model.attempts + 1)
+        .returning(*columns),
+        execution_options={"synchronize_session": False},
+    ).all()
+    claims = [Claim(row.id, getattr(row, "team_id", None), row.fence, row.attempts) for row in rows]
+    poisoned = [one.id for one in claims if one.attempts > settings().attempts_max]
+    if poisoned:
+        session.execute(
+            update(model)
+            .where(model.id.in_(poisoned))
+            .values(
+                attention=f"claimed {settings().attempts_max} times without progress",
+                attention_since=func.clock_timestamp(),
+                lease_until=None,
+            ),
+            execution_options={"synchronize_session": False},
+        )
+    return [one for one in claims if one.id not in poisoned]
+
+
+def recording(session: Session, model: type[Row], claimed: Claim) -> Row:
+    """The claimed row, locked, to write into. Raises StaleClaim when the fence has moved on."""
+    row = session.scalars(
+        select(model).where(model.id == claimed.id, model.fence == claimed.fence).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise StaleClaim(f"{model.__name__} {claimed.id}: fence {claimed.fence} is stale")
+    return row
+
+
+def renew(session: Session, model: type[WorkRow], claimed: Claim, *, seconds: float | None = None) -> None:
+    """Hold the lease for another full length. Raises StaleClaim when it was lost."""
+    row = recording(session, model, claimed)
+    row.lease_until = _in(seconds or settings().lease_seconds)
+
+
+def proceed(row: WorkRow, *, seconds: float = 0) -> None:
+    """There was progress: look again after `seconds` (database clock)."""
+    row.due_at = _in(seconds)
+    row.attempts = 0
+    row.lease_until = row.hinted_at = None
+
+
+def finish(row: WorkRow) -> None:
+    """Nothing more is to be done with this row."""
+    row.due_at = row.lease_until = row.hinted_at = None
+    row.attempts = 0
+
+
+def back_off(row: WorkRow, *, seconds: float | None = None) -> None:
+    """No progress: try again after `seconds`, or after a pause that grows with the attempts."""
+    row.due_at = _in(backoff_seconds(row.id, row.attempts) if seconds is None else seconds)
+    row.lease_until = row.hinted_at = None
+
+
+def ask_for_attention(row: WorkRow, reason: str) -> None:
+    """Stop working on this row until a person settles it. It keeps its state, its money and its history."""
+    row.attention = reason
+    row.attention_since = _in(0)
+    row.lease_until = row.hinted_at = None
+
+
+def wake(row: WorkRow) -> None:
+    """Make the row due at once, for example because a user asked for something."""
+    row.due_at = _in(0)
+    row.hinted_at = None
+
+
+def backoff_seconds(row_id: UUID, attempts: int) -> float:
+    """2^attempts seconds up to the cap, spread by ±20 % so that rows that failed together do not return together."""
+    spread = 0.8 + 0.4 * (zlib.crc32(row_id.bytes + attempts.to_bytes(4)) % 1000) / 1000
+    return float(min(2 ** min(attempts, 30), settings().backoff_cap_seconds) * spread)
+
+
+def _in(seconds: float) -> Any:
+    """An instant on the database's clock, as an expression the next flush carries out."""
+    return func.clock_timestamp() + timedelta(seconds=seconds)

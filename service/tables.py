@@ -1,0 +1,17 @@
+"""Every domain's tables in one metadata, for migrations and their drift check."""
+
+from importlib import import_module
+
+from service.kit.db import Base
+
+_MODULES = (
+    "service.kit.ticks", "service.kit.idempotency",
+    *(f"service.{domain}.models" for domain in (
+        "audit", "tenants", "connections", "catalog", "quotas", "costs", "datasets", "registry", "jobs",
+    )),
+)  # fmt: skip
+
+for _module in _MODULES:
+    import_module(_module)
+
+metadata = Base.metadata
