@@ -1,0 +1,1 @@
+"""OpenAI's wire format, spoken by OpenAI, Azure OpenAI and compatible servers."""

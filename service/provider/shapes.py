@@ -1,0 +1,99 @@
+"""The provider's objects as the rest of the service sees them: plain values, nothing of the SDK."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+TERMINAL_STATUSES: Final = frozenset({"succeeded", "failed", "cancelled"})
+SUBMISSION_KEY: Final = "tuneplane_submission"  # the one entry of a job's metadata that is ours
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to reach one provider account. `repr` never shows the key."""
+
+    kind: str
+    base_url: str
+    api_key: str = field(repr=False)
+    organisation: str | None = None
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file at the provider."""
+
+    id: str
+    filename: str
+    bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """Everything needed to create one job at the provider; `key` is ours and names the job for good."""
+
+    key: str
+    model: str
+    training_file: str
+    validation_file: str | None
+    epochs: int | None  # None: let the provider choose
+    batch_size: int | None
+    learning_rate_multiplier: Decimal | None
+    suffix: str | None
+    seed: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """A fine-tuning job as the provider tells it. `status` is kept verbatim; an unknown one is not terminal."""
+
+    id: str
+    status: str
+    model: str
+    created_at: datetime
+    training_file: str
+    seed: int | None
+    key: str | None
+    fine_tuned_model: str | None
+    trained_tokens: int | None
+    epochs: int | None
+    finished_at: datetime | None
+    estimated_finish: datetime | None
+    error_code: str | None
+    error_message: str | None
+    result_files: tuple[str, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the provider will not change it any more."""
+        return self.status in TERMINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEvent:
+    """One event of a job. Ids may differ between two calls (seen at Azure), so `fingerprint` tells events apart."""
+
+    id: str
+    created_at: datetime
+    level: str
+    type: str
+    message: str
+    data: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for the same event in whatever call: time, text and step (openai-python#938)."""
+        return f"{int(self.created_at.timestamp())}|{self.message}|{self.data.get('step', '')}"
+
+
+class Answer(StrEnum):
+    """Whether a fine-tuned model answers."""
+
+    READY = "ready"
+    NOT_YET = "not_yet"  # 404 or 429 for some minutes after success
+    REFUSED = "refused"  # the account may not use it
