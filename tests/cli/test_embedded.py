@@ -183,6 +183,7 @@ def test_a_long_path_gets_a_short_socket(root: Path) -> None:
         assert len(os.fsencode(valkey.socket)) < 104
         assert valkey.socket_dir.stat().st_mode & 0o777 == 0o700
         assert Redis.from_url(valkey.url()).ping()
+    assert not valkey.socket_dir.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give up its rights")

@@ -52,6 +52,8 @@ def stop(pidfile: Path, socket_path: Path, how: signal.Signals, *, within_second
         os.kill(pid, signal.SIGCONT)  # a test may have left it stopped
     if not _gone(pid, within_seconds):
         kill(pid)
+    with suppress(OSError):  # not empty: the server was killed
+        socket_path.parent.rmdir()
 
 
 def kill(pid: int) -> None:
