@@ -10,7 +10,7 @@ from alembic import op
 OWNER = "tp_owner"
 LOGIN = "tp_app"
 ROLES = ("tp_team", "tp_finance", "tp_operator", "tp_worker", "tp_auth", "tp_resolver")
-_OWN = "team_id = nullif(current_setting('app.team_id', true), '')::uuid"  # after a commit the setting is '', not null
+_OWN_TEAM = "nullif(current_setting('app.team_id', true), '')::uuid"  # after a commit the setting is '', not null
 
 
 def create_roles() -> None:
@@ -36,16 +36,19 @@ def create_roles() -> None:
     )
 
 
-def protect(table: str, grants: Mapping[str, str], *, across_teams: Sequence[str] = ()) -> None:
+def protect(
+    table: str, grants: Mapping[str, str], *, across_teams: Sequence[str] = (), team_column: str = "team_id"
+) -> None:
     """Give `table` to the owner, force row-level security and grant each role what `grants` says.
 
     A table with a team_id shows the role tp_team only its own team's rows; the roles in `across_teams` see all of them.
+    (`team_column` is another only for `teams` itself.)
     `grants` maps a role to a privilege list as SQL spells it: `{"tp_team": "SELECT, INSERT", "tp_worker": "SELECT, UPDATE (due_at)"}`.
     """
     _own_and_force(table)
     for role, privileges in grants.items():
         op.execute(f"GRANT {privileges} ON {table} TO {role}")
-        sees = "true" if role in across_teams else _OWN
+        sees = "true" if role in across_teams else f"{team_column} = {_OWN_TEAM}"
         op.execute(f"CREATE POLICY {role} ON {table} TO {role} USING ({sees}) WITH CHECK ({sees})")
 
 
