@@ -1,0 +1,147 @@
+"""The whole of Tuneplane on one machine: embedded servers, emulator, API, worker and dispatcher as real processes.
+
+`make demo`, `make up`, the tests and the benchmarks all stand on it, so that what they show is what runs.
+"""
+
+import base64
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import sleep
+from typing import Final, Self
+
+import httpx2
+import psycopg
+from psycopg import sql
+
+from service.cli.embedded import Embedded
+from service.cli.processes import Processes
+from service.kit.clock import monotonic
+
+PYTHON: Final = Path(sys.executable)
+REPOSITORY: Final = Path(__file__).parents[2]
+PROVIDER_KEY: Final = "sk-emulator"
+_START_SECONDS: Final = 30.0
+
+
+class LocalError(RuntimeError):
+    """Something of the local stack did not start; the message names its log."""
+
+
+class LocalStack:
+    """Processes of one Tuneplane over an Embedded pair of servers. Nothing is started until asked."""
+
+    def __init__(self, servers: Embedded, folder: Path, *, database: str, settings: Mapping[str, str] | None = None) -> None:
+        self.servers, self.folder, self.database = servers, folder, database
+        self.processes = Processes(folder / "logs")
+        self.api_port = free_port()
+        self.emulator_port = free_port()
+        self.environment = self._environment(settings or {})
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers once started."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def emulator_url(self) -> str:
+        """Where the emulator answers once started; the wire format is under /v1."""
+        return f"http://127.0.0.1:{self.emulator_port}"
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """A child's whole environment: ours without anything that could steer it, then Tuneplane's own settings."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TUNEPLANE_", "OPENAI_", "CELERY_"))}
+        pepper, master = _kept_secrets(self.folder)
+        return inherited | {
+            "PYTHONUNBUFFERED": "1",
+            "TUNEPLANE_ENVIRONMENT": "demo",
+            "TUNEPLANE_DATABASE_URL": self.servers.database_url(self.database, user="tp_app"),
+            "TUNEPLANE_ADMIN_DATABASE_URL": self.servers.database_url(self.database),
+            "TUNEPLANE_BROKER_URL": self.servers.celery_url(),
+            "TUNEPLANE_STORAGE_URL": f"file://{self.folder / 'objects'}",
+            "TUNEPLANE_KEY_PEPPER": pepper,
+            "TUNEPLANE_MASTER_KEY": master,
+            **{f"TUNEPLANE_{name.upper()}": value for name, value in settings.items()},
+        }
+
+    def create_database(self, *, template: str | None = None) -> None:
+        """Make the database, empty or as a copy; an existing one is kept."""
+        url = self.servers.database_url("postgres").replace("postgresql+psycopg", "postgresql")
+        with psycopg.connect(url, autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database]).fetchone()
+            if known is None:
+                statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database))
+                if template:
+                    statement += sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template))
+                connection.execute(statement)
+
+    def start_emulator(self, *, speed: float, log: Path | None = None) -> None:
+        """The provider's stand-in. Its world begins empty."""
+        command = [PYTHON, "-m", "emulator", "--port", str(self.emulator_port), "--speed", str(speed)]
+        self.processes.start("emulator", [*command, *(["--log", log] if log else [])], self.environment)
+        self._wait_for("emulator", f"{self.emulator_url}/_emulator/log")
+
+    def start_api(self, name: str = "api") -> None:
+        """One API process."""
+        command = [PYTHON, "-m", "uvicorn", "--factory", "service.api.app:create_app", "--port", str(self.api_port),
+                   "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
+                   "--timeout-graceful-shutdown", "10", "--app-dir", REPOSITORY]  # fmt: skip
+        self.processes.start(name, command, self.environment)
+        self._wait_for(name, f"{self.api_url}/readyz")
+
+    def start_worker(self, name: str = "worker", *, concurrency: int = 2, launcher: list[str] | None = None) -> None:
+        """One Celery worker. `launcher` is put before the worker's arguments in place of celery itself (tests)."""
+        start = launcher or [str(PYTHON), "-m", "workers"]
+        self.processes.start(name, [*start, "--concurrency", str(concurrency)], self.environment)
+
+    def start_dispatcher(self, name: str = "dispatcher") -> None:
+        """One dispatcher."""
+        self.processes.start(name, [PYTHON, "-m", "workers.dispatcher"], self.environment)
+
+    def _wait_for(self, name: str, url: str) -> None:
+        end = monotonic() + _START_SECONDS
+        while monotonic() < end and name not in self.processes.ended():
+            try:
+                if httpx2.get(url, timeout=2).is_success:
+                    return
+            except httpx2.TransportError:
+                pass
+            sleep(0.03)
+        raise LocalError(f"the {name} did not start; its last words:\n{_tail(self.processes.log(name))}")
+
+    def close(self) -> None:
+        """Stop the processes; the servers are their owner's."""
+        self.processes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _kept_secrets(folder: Path) -> tuple[str, str]:
+    """Pepper and master key of this folder: made once, readable by their owner only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "secrets"
+    if not file.exists():
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+            made.write(f"{secrets.token_urlsafe(32)}\n{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+    pepper, master = file.read_text().split()
+    return pepper, master
+
+
+
+
+def _tail(file: Path, lines: int = 15) -> str:
+    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
