@@ -75,10 +75,10 @@ def search(w: World, fence: int) -> Generator[str, None, bool]:
     asked_at, found = w.now, w.search()  # the clock is read before asking: a late answer proves nothing about later
     yield "record"
     if found:
-        record(w, fence, "created", found[0].id)
-        for extra in found[1:]:
-            if extra.key is not None:  # a likeness is enough to adopt, never to cancel
-                extra.state = "cancelled"
+        if adopt(w, fence, found[0].id):  # else somebody knows more than we do: touch nothing
+            for extra in found[1:]:
+                if extra.key is not None:  # a likeness is enough to adopt, never to cancel
+                    extra.state = "cancelled"
         return False
     changes = after_empty_search(w.job, asked_at, w.guards)
     if changes != CLEARED:
@@ -114,19 +114,28 @@ def intent(w: World, fence: int) -> bool:
     return w.write(guard, intent_at=at, attempts=w.job.attempts + 1, lease_until=w.now + CALL_LEASE)
 
 
+def recordable(w: World) -> bool:
+    free = w.job.provider_job_id is None or not w.guards.record_if_null
+    return free and w.job.state in UNRESOLVED
+
+
+def adopt(w: World, fence: int | None, remote_id: int) -> bool:
+    """Give the job its provider job; False, and nothing written, where another worker has claimed or recorded since."""
+    if not recordable(w):
+        return False
+    state = "cancelling" if w.job.state == "cancelling" else "validating_files"
+    guard = fence if w.guards.fence_at_record else None
+    return w.write(guard, provider_job_id=remote_id, state=state, due_at=w.now, attention=None)
+
+
 def record(w: World, fence: int, reply: str, remote_id: int | None) -> None:
-    """Write what the call (or the search) brought, guarded by the fence and by provider_job_id IS NULL."""
+    """Write what the call brought, guarded by the fence and by provider_job_id IS NULL."""
     job, cancelling = w.job, w.job.state == "cancelling"
     guard = fence if w.guards.fence_at_record else None
-    free = job.provider_job_id is None or not w.guards.record_if_null
-    recordable = free and job.state in UNRESOLVED
-    if reply == "created":
-        state = "cancelling" if cancelling else "validating_files"
-        if recordable and w.write(guard, provider_job_id=remote_id, state=state, due_at=w.now, attention=None):
-            return
-        if job.state in TERMINAL or job.provider_job_id is not None:  # else the next search finds it
-            cancel_stray(w, remote_id)
-    elif not recordable:
+    if remote_id is not None:
+        if not adopt(w, fence, remote_id) and (job.provider_job_id is not None or job.state in TERMINAL):
+            cancel_stray(w, remote_id)  # where the row has no id yet, the next search finds this one
+    elif not recordable(w):
         return
     elif reply == "refused" or (reply == "throttled" and cancelling):
         w.write(guard, **CLEARED, state="cancelled" if cancelling else "failed", money=RELEASED)
@@ -136,7 +145,7 @@ def record(w: World, fence: int, reply: str, remote_id: int | None) -> None:
         w.write(guard, due_at=w.now + INTERVAL)
 
 
-def cancel_stray(w: World, remote_id: int | None) -> None:
+def cancel_stray(w: World, remote_id: int) -> None:
     for remote in w.remotes:
         if remote.id == remote_id != w.job.provider_job_id and remote.state == "live":
             remote.state = "cancelled"
@@ -177,9 +186,8 @@ def janitor(w: World) -> None:
             continue
         if job.provider_job_id is None and job.state not in TERMINAL:
             if w.holder is None:
-                state = "cancelling" if job.state == "cancelling" else "validating_files"
                 job.fence += 1
-                w.write(None, provider_job_id=remote.id, state=state, attention=None, due_at=w.now)
+                adopt(w, job.fence, remote.id)
         else:
             remote.state = "cancelled"
             w.alerts.append("duplicate")

@@ -140,6 +140,11 @@ class World:
         while self.workers[who].at not in (until, "idle") and not self.workers[who].paused:
             self.step(who)
 
+    def turn(self, who: int, until: str = "idle") -> None:
+        """Let a worker go on at the first moment the row may be claimed."""
+        self.now = max(self.now, self.job.lease_until, self.job.due_at)
+        self.run(who, until)
+
     def crash(self, who: int) -> None:
         """kill -9: the steps are gone and the kernel closes the lock's connection."""
         self.workers[who] = Worker()
@@ -153,6 +158,9 @@ class World:
     def hint(self) -> None:
         """A webhook or a command makes the row due at once; it must not shorten any wait that safety needs."""
         self.job.due_at = self.now
+
+    def live(self) -> list[int]:
+        return [r.id for r in self.remotes if r.state == "live"]
 
     # --- database ---
 
