@@ -10,6 +10,8 @@ from alembic import op
 OWNER = "tp_owner"
 LOGIN = "tp_app"
 ROLES = ("tp_team", "tp_finance", "tp_operator", "tp_worker", "tp_auth", "tp_resolver")
+CLAIMED = "due_at, lease_until, hinted_at, fence, attempts, attention, attention_since"
+"""All a worker may change in a table of work before it has locked itself into the row's team."""
 _OWN_TEAM = "nullif(current_setting('app.team_id', true), '')::uuid"  # after a commit the setting is '', not null
 
 
