@@ -1,0 +1,21 @@
+"""What can be wrong with asking for a dataset. What is wrong *in* a dataset is a problem in its report, not an error."""
+
+from service.kit.errors import Conflict, NotFound
+
+
+class DatasetUnknown(NotFound):
+    """There is no dataset {id}."""
+
+    code = "dataset_not_found"
+
+
+class DatasetNotValidated(Conflict):
+    """This dataset is {state}: its report is not there yet. Ask again in a moment."""
+
+    code = "dataset_not_validated"
+
+
+class TokensNotCounted(Conflict):
+    """The tokens of dataset {id} were not counted for {encoding} at {limit} tokens per example."""
+
+    code = "dataset_tokens_not_counted"

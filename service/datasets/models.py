@@ -1,0 +1,41 @@
+"""The table of datasets."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.kit.db import Base
+from service.kit.work import Work
+
+
+class Dataset(Work, Base):
+    """A training file and what reading it found. The bytes lie in storage; the same bytes are one dataset of a team."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (
+        UniqueConstraint("team_id", "id"),
+        UniqueConstraint("team_id", "sha256"),
+        CheckConstraint("bytes > 0", name="bytes"),
+        Index("ix_datasets_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
+    name: Mapped[str] = mapped_column(String(100))
+    filename: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    storage_key: Mapped[str] = mapped_column(String(255))
+    created_by: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # What validation found. The columns but `report` are what lists and jobs need of it.
+    validated_at: Mapped[datetime | None]
+    format: Mapped[str | None] = mapped_column(String(32))
+    examples: Mapped[int | None]
+    errors: Mapped[int | None]
+    warnings: Mapped[int | None]
+    billing: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    report: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)

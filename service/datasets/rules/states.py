@@ -1,0 +1,29 @@
+"""The states of a dataset and the arrows between them."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """`ready` may be trained on; `invalid` has errors and never changes, because its bytes never do."""
+
+    RECEIVED = "received"
+    VALIDATING = "validating"
+    READY = "ready"
+    INVALID = "invalid"
+    ARCHIVED = "archived"
+
+
+ARROWS: Final[dict[State, frozenset[State]]] = {
+    State.RECEIVED: frozenset({State.VALIDATING}),
+    State.VALIDATING: frozenset({State.VALIDATING, State.READY, State.INVALID}),  # itself: a worker took over from a dead one
+    State.READY: frozenset({State.ARCHIVED}),
+    State.INVALID: frozenset({State.ARCHIVED}),
+    State.ARCHIVED: frozenset(),
+}
+UNDER_WAY: Final = frozenset({State.RECEIVED, State.VALIDATING})
+
+
+def storage_key(team_id: object, sha256: str) -> str:
+    """Where the bytes lie. The team is in it, so that equal files of two teams share nothing."""
+    return f"datasets/{team_id}/{sha256}.jsonl"
