@@ -172,6 +172,7 @@ def user_cancels(w: World) -> None:
         return
     known_absent = job.intent_at is None and job.provider_job_id is None
     if known_absent or not w.guards.cancel_waits:
+        job.fence += 1  # whoever has claimed it may not even back off any more
         w.write(None, state="cancelled", money=RELEASED)
     else:
         w.write(None, state="cancelling", due_at=w.now, lease_until=job.lease_until)
