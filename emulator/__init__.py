@@ -1,0 +1,5 @@
+"""A stand-in for OpenAI's fine-tuning API: a real HTTP server with the same wire format and a scriptable world.
+
+It imports nothing of the service. `python -m emulator` runs it; `emulator.app.create_app` builds it; docs/emulator.md says what is true in it
+and what is simplified. Wherever a docstring says "§n", it means that section of our notes on OpenAI's surface (facts about the real API).
+"""

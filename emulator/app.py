@@ -1,0 +1,66 @@
+"""The ASGI application, from the outside in: request ids, scripted faults, keys, routes."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator import chat, control, errors, files, ids, job_routes, models
+from emulator.config import Config
+from emulator.faults import FaultInjection
+from emulator.keys import Authentication
+from emulator.state import World
+
+
+def create_app(config: Config) -> ASGIApp:
+    """An emulator with a world of its own."""
+    world = World(config)
+    app = Starlette(
+        routes=[
+            Mount("/v1", routes=[*files.routes, *job_routes.routes, *models.routes, *chat.routes]),
+            Mount("/_emulator", routes=control.routes),
+        ],
+        middleware=[
+            Middleware(FaultInjection, faults=world.faults),
+            Middleware(Authentication, keys=world.keys),
+        ],
+        exception_handlers={
+            errors.ApiError: errors.answer_api_error,
+            HTTPException: errors.answer_http_error,
+            Exception: errors.answer_bug,
+        },
+    )
+    app.state.world = world
+    return RequestHeaders(app, config.org)
+
+
+class RequestHeaders:
+    """Gives every request an id and every answer the headers OpenAI's answers carry (§1.3)."""
+
+    def __init__(self, app: ASGIApp, org: str) -> None:
+        self._app = app
+        self._org = org
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, began = ids.fresh("req_", 32), time.perf_counter()
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["openai-organization"] = self._org
+                headers["openai-version"] = "2020-10-01"
+                headers["openai-processing-ms"] = str(round((time.perf_counter() - began) * 1000))
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

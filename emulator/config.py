@@ -1,0 +1,28 @@
+"""What an emulator is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_KEY = "sk-emulator"
+DEFAULT_PROJECT = "proj_default"
+
+
+@dataclass(frozen=True)
+class Config:
+    """How one emulator differs from another; everything here is fixed for the life of the process.
+
+    `speed` is virtual seconds per real second (0 freezes the clock: it then moves by the control API only).
+    `patience_seconds` (real) is how long a read waits for a file that is still being studied before it answers "validating_files".
+    """
+
+    org: str = "acme"
+    speed: float = 60.0
+    keys: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
+    patience_seconds: float = 5.0
+
+    @property
+    def projects_by_key(self) -> dict[str, str]:
+        return {DEFAULT_KEY: DEFAULT_PROJECT, **self.keys}

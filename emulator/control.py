@@ -1,0 +1,173 @@
+"""/_emulator: the strings behind the stage. No key is needed; never expose it beyond the tests and demos it is made for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulator.errors import Json, invalid, not_found
+from emulator.faults import Fault
+from emulator.job_requests import read_json
+from emulator.jobs import Job
+from emulator.state import Settings, world_of
+
+
+async def show_clock(request: Request) -> Response:
+    clock = world_of(request).clock
+    return Json({"now": clock.now(), "speed": clock.speed})
+
+
+async def move_clock(request: Request) -> Response:
+    clock, body = world_of(request).clock, await read_json(request)
+    if not body or body.keys() - {"advance_seconds", "speed"}:
+        raise invalid("Give advance_seconds, speed or both.")
+    for name, value in body.items():
+        if not _is_amount(value):
+            raise invalid(f"'{name}' must be a number, 0 or above.", param=name)
+    if "speed" in body:
+        clock.set_speed(body["speed"])
+    clock.advance(body.get("advance_seconds", 0))
+    return await show_clock(request)
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+async def show_faults(request: Request) -> Response:
+    faults = world_of(request).faults.all.values()
+    return Json({"faults": [fault.view() for fault in faults], "held": sum(len(fault.held) for fault in faults)})
+
+
+async def add_fault(request: Request) -> Response:
+    try:
+        fault = Fault.parse(await read_json(request))
+    except re.error as error:
+        raise invalid(f"'path' is not a regular expression: {error}", param="path") from None
+    world_of(request).faults.add(fault)
+    return Json(fault.view())
+
+
+async def release_fault(request: Request) -> Response:
+    return Json({"released": _fault(request).release()})
+
+
+async def remove_fault(request: Request) -> Response:
+    fault = _fault(request)
+    world_of(request).faults.remove(fault.id)
+    return Json(fault.view())
+
+
+async def clear_faults(request: Request) -> Response:
+    faults = world_of(request).faults
+    removed = list(faults.all)
+    for fault_id in removed:
+        faults.remove(fault_id)
+    return Json({"removed": len(removed)})
+
+
+def _fault(request: Request) -> Fault:
+    fault = world_of(request).faults.all.get(request.path_params["id"])
+    if fault is None:
+        raise not_found("No such fault.", param="id")
+    return fault
+
+
+async def show_settings(request: Request) -> Response:
+    return Json(dataclasses.asdict(world_of(request).settings))
+
+
+async def change_settings(request: Request) -> Response:
+    """Changes the settings named; the others stay."""
+    world, body = world_of(request), await read_json(request)
+    defaults = dataclasses.asdict(Settings())
+    for name, value in body.items():
+        if name not in defaults:
+            raise invalid(f"Unknown setting; there are: {', '.join(defaults)}.", param=name)
+        if isinstance(defaults[name], bool):
+            right = isinstance(value, bool)
+        else:
+            right = _is_amount(value) or (value is None and defaults[name] is None)
+        if not right:
+            raise invalid(f"'{name}' cannot be {value!r}.", param=name)
+    world.settings = dataclasses.replace(world.settings, **body)
+    return await show_settings(request)
+
+
+async def add_key(request: Request) -> Response:
+    body = await read_json(request)
+    key, project = body.get("key"), body.get("project")
+    if not (isinstance(key, str) and key and isinstance(project, str) and project):
+        raise invalid("Give a key and the project it belongs to.", param="key")
+    world_of(request).keys[key] = project
+    return Json({"key": key, "project": project})
+
+
+async def remove_key(request: Request) -> Response:
+    key = request.path_params["key"]
+    if world_of(request).keys.pop(key, None) is None:
+        raise not_found("No such key.", param="key")
+    return Json({"key": key, "removed": True})
+
+
+async def show_log(request: Request) -> Response:
+    """The truth: effects in order, all jobs as they are now, and what each is billed."""
+    world = world_of(request)
+    await world.settle()
+    now = world.clock.now()
+    return Json(
+        {
+            "now": now,
+            "effects": world.log.effects,
+            "jobs": [_truth(job, now) for job in world.jobs.values()],
+            "billed": {job.id: job.billed_tokens(now) for job in world.jobs.values()},
+        }
+    )
+
+
+def _truth(job: Job, now: float) -> dict[str, Any]:
+    """`cost_units` are millionths of a US dollar, as a decimal string: billed tokens times the training price per million."""
+    billed = job.billed_tokens(now)
+    return {
+        "id": job.id,
+        "project": job.project,
+        "created_at": job.created_at,
+        "status": job.status(now),
+        "model": job.base.id,
+        "continues": job.parent and job.parent.id,
+        "fine_tuned_model": job.model_name() if job.status(now) == "succeeded" else None,
+        "metadata": job.request.metadata,
+        "suffix": job.request.suffix,
+        "training_file": job.training.id,
+        "validation_file": job.validation and job.validation.id,
+        "sha256": job.training.content.sha256,
+        "seed": job.seed,
+        "total_steps": job.plan.schedule.total_steps if job.plan else None,
+        "steps_done": job.steps_done(now),
+        "trained_tokens": job.plan.tokens_after(job.steps_done(now)) if job.plan else 0,
+        "cancelled_at": job.cancelled_at,
+        "billed_tokens": billed,
+        "cost_units": str(billed * job.base.training_price),
+    }
+
+
+routes = [
+    Route("/clock", show_clock, methods=["GET"]),
+    Route("/clock", move_clock, methods=["POST"]),
+    Route("/faults", show_faults, methods=["GET"]),
+    Route("/faults", add_fault, methods=["POST"]),
+    Route("/faults", clear_faults, methods=["DELETE"]),
+    Route("/faults/{id}", remove_fault, methods=["DELETE"]),
+    Route("/faults/{id}/release", release_fault, methods=["POST"]),
+    Route("/settings", show_settings, methods=["GET"]),
+    Route("/settings", change_settings, methods=["POST"]),
+    Route("/keys", add_key, methods=["POST"]),
+    Route("/keys/{key}", remove_key, methods=["DELETE"]),
+    Route("/log", show_log, methods=["GET"]),
+]

@@ -1,0 +1,198 @@
+"""/v1/fine_tuning/jobs (§1.6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulator import catalog, files, ids, job_views
+from emulator.errors import ApiError, Json, invalid, not_found
+from emulator.files import StoredFile
+from emulator.job_requests import parse, read_json
+from emulator.jobs import ACTIVE, Job, JobRequest, TunedModel
+from emulator.pages import limit_of, page
+from emulator.state import World, world_of
+from emulator.studies import Question
+
+
+async def create(request: Request) -> Response:
+    world = world_of(request)
+    asked = parse(await read_json(request))
+    job = _begin(world, request.state.project, asked)
+    world.add_job(job)
+    world.log.effect(
+        request,
+        "job.created",
+        job.created_at,
+        id=job.id,
+        model=job.base.id,
+        training_file=job.training.id,
+        sha256=job.training.content.sha256,
+        metadata=asked.metadata,
+    )
+    return Json(job_views.view(job, world.clock.now()))
+
+
+def _begin(world: World, project: str, asked: JobRequest) -> Job:
+    base, parent = _model(world, project, asked.model)
+    training = _file(world, project, "training_file", asked.training_file)
+    validation = _file(world, project, "validation_file", asked.validation_file) if asked.validation_file else None
+    _check_active_limit(world, project, base.id)
+    # OpenAI draws a seed. Taken from the file instead, the jobs of one file share one study and every run of a test is the same.
+    seed = int(training.content.sha256[:7], 16) if asked.seed is None else asked.seed
+    question = Question(
+        base=base,
+        learned=parent.taught if parent else (),
+        training=training.content,
+        validation=validation.content if validation else None,
+        hyperparameters=asked.hyperparameters,
+        seed=seed,
+    )
+    return Job(
+        id=ids.fresh("ftjob-"),
+        project=project,
+        org=world.config.org,
+        created_at=world.clock.now(),
+        born=time.monotonic(),
+        request=asked,
+        base=base,
+        parent=parent,
+        training=training,
+        validation=validation,
+        seed=seed,
+        outcome=world.studies.begin(question),
+        id_of_model=ids.fresh("", 8),
+    )
+
+
+def _model(world: World, project: str, name: str) -> tuple[catalog.BaseModel, TunedModel | None]:
+    """The snapshot to train, and the fine-tuned model to continue from when one was named."""
+    base, parent = catalog.resolve(name), world.models.get(name)
+    if base:
+        return base, None
+    if parent and parent.project == project:
+        return parent.base, parent
+    message = f"Model {name} is not available for fine-tuning or does not exist."
+    raise invalid(message, param="model", code="model_not_available")
+
+
+def _file(world: World, project: str, param: str, file_id: str) -> StoredFile:
+    file = files.find(world, project, file_id)
+    if file is None:
+        raise invalid(f"invalid {param}: {file_id}", param=param)
+    if file.purpose != "fine-tune":
+        message = f"File '{file_id}' has purpose '{file.purpose}', but '{param}' needs purpose 'fine-tune'."
+        raise invalid(message, param=param)
+    return file
+
+
+def _check_active_limit(world: World, project: str, base_id: str) -> None:
+    limit, now = world.settings.max_active_jobs_per_model, world.clock.now()
+    if limit is None:
+        return
+    active = sum(
+        job.project == project and job.base.id == base_id and job.status(now) in ACTIVE for job in world.unfinished()
+    )
+    if active >= limit:
+        message = f"This fine-tune request has been rate-limited: {active} jobs of {base_id} are active, the limit is {limit}."
+        raise ApiError(429, message, code="rate_limit_exceeded", kind="requests")
+
+
+async def list_all(request: Request) -> Response:
+    world = world_of(request)
+    limit = limit_of(request, default=20, most=100)
+    found, more = page(
+        _listed(world, request), after=request.query_params.get("after"), limit=limit, id_of=lambda job: job.id
+    )
+    # Only the jobs shown need their studies; waiting for others would make every list as slow as the biggest file.
+    if found:
+        await world.settle(*found)
+    now = world.clock.now()
+    return Json({"object": "list", "data": [job_views.view(job, now) for job in found], "has_more": more})
+
+
+def _listed(world: World, request: Request) -> Iterator[Job]:
+    """The project's jobs old enough to be listed that match the metadata asked for, newest first."""
+    old_enough = time.monotonic() - world.settings.list_lag_seconds
+    without_metadata = request.query_params.get("metadata") == "null"
+    wanted = {
+        key.removeprefix("metadata[").removesuffix("]"): value
+        for key, value in request.query_params.items()
+        if key.startswith("metadata[")
+    }
+    for job in reversed(world.jobs.values()):
+        if job.project != request.state.project or job.born > old_enough:
+            continue
+        metadata = job.request.metadata
+        if not metadata if without_metadata else wanted.items() <= (metadata or {}).items():
+            yield job
+
+
+async def _requested(request: Request) -> Job:
+    """The job the path names, settled."""
+    world, job_id = world_of(request), request.path_params["id"]
+    job = world.jobs.get(job_id)
+    if job is None or job.project != request.state.project:
+        raise not_found(f"Could not find fine tune: {job_id}", param="fine_tuning_job_id")
+    await world.settle(job)
+    return job
+
+
+async def retrieve(request: Request) -> Response:
+    job = await _requested(request)
+    return Json(job_views.view(job, world_of(request).clock.now()))
+
+
+async def cancel(request: Request) -> Response:
+    """Stops the job at this moment; a job that has ended is a 400 (OpenAI's words for that are not established)."""
+    world, job = world_of(request), await _requested(request)
+    now = world.clock.now()
+    status = job.status(now)
+    if status not in ACTIVE:
+        raise invalid(f"Job {job.id} has already {status} and cannot be cancelled.", param="fine_tuning_job_id")
+    job.cancelled_at = now
+    world.forget_unfinished(job)
+    world.log.effect(request, "job.cancelled", now, id=job.id, status_before=status, steps_done=job.steps_done(now))
+    return Json(job_views.view(job, now))
+
+
+async def events(request: Request) -> Response:
+    world, job = world_of(request), await _requested(request)
+    limit = limit_of(request, default=20, most=100)
+    told = job_views.events(job, world.clock.now())
+    if world.settings.duplicate_events:
+        told = [event for event in told for _ in range(2)]
+    found, more = page(told, after=request.query_params.get("after"), limit=limit, id_of=lambda event: event["id"])
+    if world.settings.unstable_event_ids:
+        found = [{**event, "id": ids.fresh("ftevent-")} for event in found]
+    return Json({"object": "list", "data": found, "has_more": more})
+
+
+async def checkpoints(request: Request) -> Response:
+    world, job = world_of(request), await _requested(request)
+    limit = limit_of(request, default=10, most=100)
+    found, more = page(
+        job_views.checkpoints(job, world.clock.now()),
+        after=request.query_params.get("after"),
+        limit=limit,
+        id_of=lambda checkpoint: str(checkpoint["id"]),
+    )
+    ends: dict[str, Any] = {"first_id": None, "last_id": None}
+    if found:
+        ends = {"first_id": found[0]["id"], "last_id": found[-1]["id"]}
+    return Json({"object": "list", "data": found, "has_more": more, **ends})
+
+
+routes = [
+    Route("/fine_tuning/jobs", create, methods=["POST"]),
+    Route("/fine_tuning/jobs", list_all, methods=["GET"]),
+    Route("/fine_tuning/jobs/{id}", retrieve, methods=["GET"]),
+    Route("/fine_tuning/jobs/{id}/cancel", cancel, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/events", events, methods=["GET"]),
+    Route("/fine_tuning/jobs/{id}/checkpoints", checkpoints, methods=["GET"]),
+]

@@ -1,0 +1,164 @@
+"""A job, its events and its checkpoints as the API shows them (§1.6, §6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator import ids
+from emulator.jobs import Job
+from emulator.learning import Measurement
+from emulator.studies import Failure
+
+METRIC_EVENTS_MAX = 150
+
+
+def view(job: Job, now: float) -> dict[str, Any]:
+    """The fine_tuning.job object at virtual time `now`."""
+    status = job.status(now)
+    succeeded = status == "succeeded"
+    hyperparameters = _hyperparameters(job, started=job.steps_done(now) > 0 or status in ("running", "succeeded"))
+    return {
+        "object": "fine_tuning.job",
+        "id": job.id,
+        "model": job.request.model if job.parent else job.base.id,
+        "created_at": int(job.created_at),
+        "finished_at": int(job.ends_at) if status in ("succeeded", "failed") else None,
+        "estimated_finish": int(job.ends_at) if status == "running" else None,
+        "fine_tuned_model": job.model_name() if succeeded else None,
+        "organization_id": f"org-{job.org}",
+        "result_files": [job.results_id] if succeeded else [],
+        "status": status,
+        "validation_file": job.validation and job.validation.id,
+        "training_file": job.training.id,
+        "hyperparameters": hyperparameters,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+        "trained_tokens": job.plan.trained_tokens if job.plan and succeeded else None,
+        "error": error_of(job) if status == "failed" else None,
+        "user_provided_suffix": job.request.suffix,
+        "seed": job.seed,
+        "integrations": job.request.integrations,
+        "metadata": job.request.metadata,
+        "usage_metrics": None,
+        "shared_with_openai": False,
+        "eval_id": None,
+    }
+
+
+def _hyperparameters(job: Job, *, started: bool) -> dict[str, Any]:
+    """What was asked for, "auto" turning into numbers once training has started."""
+    asked = job.request.hyperparameters
+    if started and job.plan:
+        return {
+            "n_epochs": job.plan.schedule.n_epochs,
+            "batch_size": job.plan.schedule.batch_size,
+            "learning_rate_multiplier": job.plan.learning_rate_multiplier,
+        }
+    return {
+        "n_epochs": asked.n_epochs or "auto",
+        "batch_size": asked.batch_size or "auto",
+        "learning_rate_multiplier": asked.learning_rate_multiplier or "auto",
+    }
+
+
+def error_of(job: Job) -> dict[str, Any]:
+    assert isinstance(job.failure, Failure)
+    file = job.validation if job.failure.param == "validation_file" else job.training
+    message = job.failure.message.replace("{file}", file.id if file else "")
+    return {"code": job.failure.code, "message": message, "param": job.failure.param}
+
+
+def checkpoints(job: Job, now: float) -> list[dict[str, Any]]:
+    """fine_tuning.job.checkpoint objects, newest first. Their models answer once the job has succeeded."""
+    return [
+        {
+            "object": "fine_tuning.job.checkpoint",
+            "id": ids.derived("ftckpt_", job.id, step),
+            "created_at": int(job.step_at(step)),
+            "fine_tuned_model_checkpoint": job.checkpoint_name(step),
+            "fine_tuning_job_id": job.id,
+            "metrics": _metrics(job, step),
+            "step_number": step,
+        }
+        for step in reversed(job.checkpoint_steps(now))
+    ]
+
+
+def events(job: Job, now: float) -> list[dict[str, Any]]:
+    """fine_tuning.job.event objects, newest first."""
+    files = f"Validating training file: {job.training.id}"
+    if job.validation:
+        files += f" and validation file: {job.validation.id}"
+    told = [_event(job, job.created_at, f"Created fine-tuning job: {job.id}"), _event(job, job.created_at, files)]
+    until = job.until(now)
+    if job.failure and until >= job.validated_at:
+        told.append(_event(job, job.validated_at, error_of(job)["message"], level="error"))
+    if job.plan and until >= job.validated_at:
+        told.append(_event(job, job.validated_at, "Files validated, moving job to queued state"))
+    if job.plan and until >= job.started_at:
+        told.append(_event(job, job.started_at, "Fine-tuning job started"))
+        told += [_metrics_event(job, step) for step in _steps_told(job, job.steps_done(now))]
+    if job.plan and until >= job.ends_at:
+        told += _end_events(job)
+    if job.cancelled_at is not None:
+        told.append(_event(job, job.cancelled_at, "Fine-tuning job cancelled"))
+    return told[::-1]
+
+
+def _end_events(job: Job) -> list[dict[str, Any]]:
+    messages = [
+        *(
+            f"Checkpoint created at step {step} with Snapshot ID: {job.checkpoint_name(step)}"
+            for step in job.checkpoint_steps(job.ends_at)[:-1]
+        ),
+        f"New fine-tuned model created: {job.model_name()}",
+        "Evaluating model against our usage policies",
+        "Usage policy evaluations completed, model is now enabled for sampling",
+        "The job has successfully completed",
+    ]
+    return [_event(job, job.ends_at, message) for message in messages]
+
+
+def _event(
+    job: Job, at: float, message: str, *, level: str = "info", data: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "object": "fine_tuning.job.event",
+        "id": ids.derived("ftevent-", job.id, message),
+        "created_at": int(at),
+        "level": level,
+        "message": message,
+        "data": data or {},
+        "type": "metrics" if data else "message",
+    }
+
+
+def _steps_told(job: Job, done: int) -> list[int]:
+    """Every n-th step, each end of an epoch: at most 150 + 50 of them."""
+    assert job.plan
+    schedule = job.plan.schedule
+    stride = -(-schedule.total_steps // METRIC_EVENTS_MAX)
+    return [step for step in range(1, done + 1) if step % stride == 0 or step % schedule.steps_per_epoch == 0]
+
+
+def _metrics_event(job: Job, step: int) -> dict[str, Any]:
+    assert job.plan
+    data = {**_metrics(job, step), "total_steps": job.plan.schedule.total_steps}
+    message = f"Step {step}/{data['total_steps']}: training loss={data['train_loss']:.2f}"
+    for key, words in (("valid_loss", "validation loss"), ("full_valid_loss", "full validation loss")):
+        if key in data:
+            message += f", {words}={data[key]:.2f}"
+    return _event(job, job.step_at(step), message, data=data)
+
+
+def _metrics(job: Job, step: int) -> dict[str, Any]:
+    """The measurements of one step; those of the validation file where they were made."""
+    assert job.plan
+    trace = job.plan.trace
+    train = Measurement(trace.losses[step - 1], trace.accuracies[step - 1])
+    measured = {"train": train, "valid": trace.valid.get(step), "full_valid": trace.full_valid.get(step)}
+    metrics: dict[str, Any] = {"step": step}
+    for name, measurement in measured.items():
+        if measurement:
+            metrics[f"{name}_loss"] = round(measurement.loss, 5)
+            metrics[f"{name}_mean_token_accuracy"] = round(measurement.accuracy, 5)
+    return metrics

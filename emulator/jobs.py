@@ -1,0 +1,190 @@
+"""A fine-tuning job: what it is at a given moment of virtual time.
+
+Nothing runs for a job after its study: status, events, checkpoints and files are functions of the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from emulator import ids
+from emulator.catalog import BaseModel
+from emulator.files import RESULTS, StoredFile
+from emulator.studies import Content, Failure, Hyperparameters, Outcome, Training
+
+VALIDATION_SECONDS = 5.0
+QUEUE_SECONDS = 5.0
+SECONDS_PER_STEP = 0.5
+TRAINING_SECONDS_MIN = 50.0
+TRAINING_SECONDS_MAX = 590.0
+CHECKPOINTS_KEPT = 3
+ACTIVE = ("validating_files", "queued", "running")
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """The body of POST /fine_tuning/jobs, checked."""
+
+    model: str
+    training_file: str
+    validation_file: str | None
+    suffix: str | None
+    seed: int | None
+    metadata: dict[str, str] | None
+    integrations: list[dict[str, Any]]
+    hyperparameters: Hyperparameters
+
+
+@dataclass(frozen=True)
+class TunedModel:
+    """A model a job made (or a checkpoint of it); `taught` are the training files behind it, oldest first.
+
+    Checkpoints answer like the finished model: what was taught is the same, only the number of repetitions differs.
+    """
+
+    id: str
+    project: str
+    base: BaseModel
+    created_at: float
+    seed: int
+    taught: tuple[Content, ...]
+
+
+@dataclass
+class Job:
+    """One job. Times are virtual unix seconds, `born` is on the real monotonic clock; `id_of_model` the 8 characters ending its name."""
+
+    id: str
+    project: str
+    org: str
+    created_at: float
+    born: float
+    request: JobRequest
+    base: BaseModel
+    parent: TunedModel | None
+    training: StoredFile
+    validation: StoredFile | None
+    seed: int
+    outcome: asyncio.Future[Outcome]
+    id_of_model: str
+    cancelled_at: float | None = None
+
+    # --- what the study said; only to be asked when it is done ---
+
+    @property
+    def plan(self) -> Training | None:
+        """How the job trains; None while that is unknown and when it fails."""
+        result = self.outcome.result() if self.outcome.done() else None
+        return result if isinstance(result, Training) else None
+
+    @property
+    def failure(self) -> Failure | None:
+        result = self.outcome.result() if self.outcome.done() else None
+        return result if isinstance(result, Failure) else None
+
+    def waits_for_study(self, now: float) -> bool:
+        """Whether the job's state at `now` cannot be told before its study is done."""
+        return not self.outcome.done() and self.cancelled_at is None and now >= self.validated_at
+
+    # --- the course of time ---
+
+    @property
+    def validated_at(self) -> float:
+        return self.created_at + VALIDATION_SECONDS
+
+    @property
+    def started_at(self) -> float:
+        return self.validated_at + QUEUE_SECONDS
+
+    @property
+    def training_seconds(self) -> float:
+        assert self.plan
+        return min(TRAINING_SECONDS_MAX, max(TRAINING_SECONDS_MIN, self.plan.schedule.total_steps * SECONDS_PER_STEP))
+
+    @property
+    def ends_at(self) -> float:
+        """When the job ends if nobody cancels it; the study must be done."""
+        return self.started_at + self.training_seconds if self.plan else self.validated_at
+
+    def until(self, now: float) -> float:
+        """The last moment at which something could happen to the job, up to `now`."""
+        return now if self.cancelled_at is None else min(now, self.cancelled_at)
+
+    def step_at(self, step: int) -> float:
+        """When the step (counted from 1) was done."""
+        assert self.plan
+        return self.started_at + self.training_seconds * step / self.plan.schedule.total_steps
+
+    def steps_done(self, now: float) -> int:
+        if not self.plan:
+            return 0
+        share = (self.until(now) - self.started_at) / self.training_seconds
+        return int(self.plan.schedule.total_steps * min(1.0, max(0.0, share)))
+
+    def status(self, now: float) -> str:
+        if self.cancelled_at is not None:
+            return "cancelled"
+        if now < self.validated_at or not self.outcome.done():
+            return "validating_files"
+        if self.failure:
+            return "failed"
+        if now < self.started_at:
+            return "queued"
+        return "running" if now < self.ends_at else "succeeded"
+
+    def billed_tokens(self, now: float) -> int:
+        """What the emulator bills by now: all when succeeded, the steps done when cancelled while running, else nothing."""
+        if self.plan and self.status(now) in ("succeeded", "cancelled"):
+            return self.plan.tokens_after(self.steps_done(now))
+        return 0
+
+    # --- what it makes ---
+
+    def model_name(self) -> str:
+        """ft:<base snapshot>:<org>:<suffix or empty>:<8 characters> (§1.6)."""
+        return f"ft:{self.base.id}:{self.org}:{self.request.suffix or ''}:{self.id_of_model}"
+
+    def checkpoint_name(self, step: int) -> str:
+        """The last checkpoint is the finished model; an earlier one has 8 characters of its own and its step (§1.6)."""
+        assert self.plan
+        if step == self.plan.schedule.total_steps:
+            return self.model_name()
+        own = ids.derived("", self.id, step, length=8)
+        return f"ft:{self.base.id}:{self.org}:{self.request.suffix or ''}:{own}:ckpt-step-{step}"
+
+    def checkpoint_steps(self, now: float) -> list[int]:
+        """The ends of the last three epochs done, oldest first."""
+        if not self.plan:
+            return []
+        per_epoch = self.plan.schedule.steps_per_epoch
+        return list(range(per_epoch, self.steps_done(now) + 1, per_epoch))[-CHECKPOINTS_KEPT:]
+
+    @property
+    def results_id(self) -> str:
+        return ids.derived("file-", self.id, "results", length=22)
+
+    def result_files(self) -> list[StoredFile]:
+        """The files of the job once it has succeeded."""
+        if not self.plan or self.cancelled_at is not None:
+            return []
+        content = Content.of(self.plan.results_csv)
+        return [
+            StoredFile(self.results_id, self.project, "step_metrics.csv", RESULTS, content, self.ends_at, self.born)
+        ]
+
+    def models(self) -> list[TunedModel]:
+        """The models of the job once it has succeeded: the finished one and the kept checkpoints."""
+        learned = self.parent.taught if self.parent else ()
+        return [
+            TunedModel(
+                id=self.checkpoint_name(step),
+                project=self.project,
+                base=self.base,
+                created_at=self.ends_at,
+                seed=self.seed,
+                taught=(*learned, self.training.content),
+            )
+            for step in self.checkpoint_steps(self.ends_at)
+        ]

@@ -1,0 +1,95 @@
+"""The world of one emulator: everything it remembers, all in memory, touched only by the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from emulator.answers import Pupils
+from emulator.clock import Clock
+from emulator.config import Config
+from emulator.faults import Faults
+from emulator.files import StoredFile
+from emulator.jobs import Job, TunedModel
+from emulator.log import Log
+from emulator.studies import Outcome, Studies
+
+
+@dataclass
+class Settings:
+    """Switches of the control API. Seconds of `list_lag_seconds` are real, those of `model_ready_delay_seconds` virtual."""
+
+    list_lag_seconds: float = 0.0
+    model_ready_delay_seconds: float = 0.0
+    results_base64: bool = True
+    max_active_jobs_per_model: int | None = None
+    duplicate_events: bool = False
+    unstable_event_ids: bool = False
+
+
+class World:
+    """State and the two things that happen by themselves: studies end, and jobs finish as virtual time passes."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.clock = Clock(config.speed)
+        self.settings = Settings()
+        self.keys = config.projects_by_key
+        self.files: dict[str, StoredFile] = {}
+        self.jobs: dict[str, Job] = {}
+        self.models: dict[str, TunedModel] = {}
+        self.faults = Faults()
+        self.log = Log(config.log)
+        self.studies = Studies()
+        self.pupils = Pupils()
+        self._unfinished: dict[str, Job] = {}
+        self._studied: dict[str, Job] = {}
+        self._finishes: list[tuple[float, str]] = []
+
+    def add_job(self, job: Job) -> None:
+        """Remember the job; once its study ends, it is known when the job will."""
+        self.jobs[job.id] = self._unfinished[job.id] = self._studied[job.id] = job
+        job.outcome.add_done_callback(lambda outcome: self._expect_finish(job, outcome))
+
+    def _expect_finish(self, job: Job, outcome: asyncio.Future[Outcome]) -> None:
+        del self._studied[job.id]
+        if not outcome.cancelled() and outcome.exception() is None:
+            heapq.heappush(self._finishes, (job.ends_at, job.id))
+
+    def unfinished(self) -> Iterable[Job]:
+        """Jobs that may still be active; ask their status."""
+        return self._unfinished.values()
+
+    async def settle(self, *jobs: Job) -> None:
+        """Wait, no longer than the patience, for the studies on which the present status of these jobs (of all, when none is given)
+        depends; then do what virtual time has brought about."""
+        now = self.clock.now()
+        needed = {job.outcome for job in jobs or self._studied.values() if job.waits_for_study(now)}
+        if needed:
+            await asyncio.wait(needed, timeout=self.config.patience_seconds)
+        self.publish_finished()
+
+    def publish_finished(self) -> None:
+        """Let result files and models appear for the jobs that have succeeded by now."""
+        now = self.clock.now()
+        while self._finishes and self._finishes[0][0] <= now:
+            _, job_id = heapq.heappop(self._finishes)
+            job = self._unfinished.pop(job_id, None)
+            if job is None or job.cancelled_at is not None:
+                continue
+            for file in job.result_files():
+                self.files[file.id] = file
+            for model in job.models():
+                self.models[model.id] = model
+
+    def forget_unfinished(self, job: Job) -> None:
+        self._unfinished.pop(job.id, None)
+
+
+def world_of(request: Request) -> World:
+    world: World = request.app.state.world
+    return world
