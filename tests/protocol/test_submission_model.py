@@ -94,7 +94,7 @@ def settle_down(w: World, seconds_max: int) -> None:
 
 @settings(derandomize=True, max_examples=2000, deadline=None, database=None)
 @given(schedules)
-@example([("run", A, "lock"), ("cancel",), ("step", A), ("run", A, "idle")])  # a claim overtaken by a cancel
+@example([("run", A, "reread"), ("turn", B, "lock"), ("cancel",), ("step", B)])  # found once: a cancel, then a back-off
 def test_every_schedule_keeps_the_promises_and_comes_to_rest(schedule: list[Action]) -> None:
     """S, the money and the terminal states hold after each step; L: at rest soon after the faults stop."""
     w = fresh()
