@@ -1,4 +1,4 @@
-"""What can be wrong with asking for a dataset. What is wrong *in* a dataset is a problem in its report, not an error."""
+"""What can be wrong with asking for a dataset. What is wrong *in* one is a problem in its report, not an error."""
 
 from service.kit.errors import Conflict, NotFound
 

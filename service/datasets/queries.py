@@ -77,9 +77,9 @@ def find(session: Session, team_id: UUID, dataset_id: UUID, *, pointer: str | No
 def facts_of(row: Dataset) -> DatasetFacts:
     """The row as facts."""
     return DatasetFacts(
-        id=row.id, team_id=row.team_id, state=State(row.state), sha256=row.sha256, bytes=row.bytes, filename=row.filename,
-        storage_key=row.storage_key, format=row.format, examples=row.examples or 0, billing=_billing(row.billing),
-        created_at=row.created_at,
+        id=row.id, team_id=row.team_id, state=State(row.state), sha256=row.sha256, bytes=row.bytes,
+        filename=row.filename, storage_key=row.storage_key, format=row.format, examples=row.examples or 0,
+        billing=_billing(row.billing), created_at=row.created_at,
     )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ class State(StrEnum):
 
 ARROWS: Final[dict[State, frozenset[State]]] = {
     State.RECEIVED: frozenset({State.VALIDATING}),
-    State.VALIDATING: frozenset({State.VALIDATING, State.READY, State.INVALID}),  # itself: a worker took over from a dead one
+    # Validating again: a worker took over from a dead one.
+    State.VALIDATING: frozenset({State.VALIDATING, State.READY, State.INVALID}),
     State.READY: frozenset({State.ARCHIVED}),
     State.INVALID: frozenset({State.ARCHIVED}),
     State.ARCHIVED: frozenset(),
