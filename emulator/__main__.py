@@ -17,13 +17,11 @@ from emulator.server import serve
 from emulator.tokens import CL100K, O200K, tokenizer
 
 
-def main(  # noqa: PLR0913 - one parameter per option
+def main(  # noqa: PLR0917 - one parameter per option
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
     uds: Annotated[Path | None, typer.Option(help="Unix socket to listen on instead.")] = None,
-    port_file: Annotated[
-        Path | None, typer.Option(help="Where to write the real port once connections are accepted.")
-    ] = None,
+    port_file: Annotated[Path | None, typer.Option(help="Where to write the port once it accepts connections.")] = None,
     speed: Annotated[float, typer.Option(min=0, help="Virtual seconds per real second; 0 freezes the clock.")] = 60.0,
     log: Annotated[Path | None, typer.Option(help="Append every effect to this file, a line of JSON each.")] = None,
     org: Annotated[str, typer.Option(help="The organisation in model names and headers.")] = "acme",
@@ -34,7 +32,7 @@ def main(  # noqa: PLR0913 - one parameter per option
 
     def ready(real_port: int) -> None:
         where = f"unix:{uds}" if uds else f"http://{host}:{real_port}/v1"
-        print(f"emulator on {where}", flush=True)
+        typer.echo(f"emulator on {where}")
         if port_file:
             # Renamed into place: whoever waits for the file never reads half a number.
             written = port_file.with_name(port_file.name + ".new")

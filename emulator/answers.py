@@ -59,7 +59,7 @@ class Taught:
 
 
 class Pupil:
-    """What a tuned model knows: its taught answers, found by similarity of the question, and its n-grams for everything else."""
+    """What a tuned model knows: taught answers, found by likeness of the question, and n-grams for the rest."""
 
     def __init__(self, model: TunedModel) -> None:
         self._encoding = tokens.encoding_of(model.base.id)
@@ -104,7 +104,10 @@ class Pupil:
         )
 
     def _nearest(self, messages: list[dict[str, Any]]) -> int | None:
-        """The taught question nearest by cosine of weighted trigrams, same system prompt first; None when none is near enough."""
+        """The taught question nearest by cosine of weighted trigrams, of equals one under the same system prompt.
+
+        None when none is near enough.
+        """
         asked = _trigrams(_question(messages))
         weights = {gram: self._weight(gram) ** 2 for gram in asked}
         shared: dict[int, float] = defaultdict(float)
@@ -125,7 +128,7 @@ class Pupil:
             learning.lessons_of([*messages, {"role": "assistant", "content": "", "weight": 1}], self._encoding)
         )
         digest = hashlib.sha256(f"{self._seed} {_whole(messages)}".encode()).digest()
-        rng = random.Random(digest)  # noqa: S311 - reproducible, not secret
+        rng = random.Random(digest)
         said = tokens.decode(self._grams.generate(prompt, at_most=GENERATED_TOKENS_MAX, rng=rng), self._encoding)
         return said.strip() or base_answer(messages)
 
@@ -143,5 +146,5 @@ class Pupils:
             if len(self._pupils) > PUPILS_KEPT:
                 self._pupils.popitem(last=False)
         self._pupils.move_to_end(key)
-        # Shielded: several requests may wait for the one pupil, and one of them leaving must not take it from the others.
+        # Shielded: several requests may wait for one pupil; one of them leaving must not take it from the others.
         return await asyncio.shield(self._pupils[key])

@@ -1,4 +1,4 @@
-"""The base models this emulator offers: the five that could still be trained in autumn 2026, their end and what training them costs."""
+"""The base models offered: those trainable by example in autumn 2026, when each ends and what training it costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A snapshot. `training_price` is USD per million tokens (§5); `tokens_per_example_max` is the length an example is cut to (§3.6)."""
+    """A snapshot.
+
+    `training_price` is USD per million tokens (§5), `tokens_per_example_max` the length an example is cut to (§3.6).
+    """
 
     id: str
     created: int

@@ -14,7 +14,6 @@ from emulator import catalog, ids, tokens
 from emulator.answers import base_answer
 from emulator.errors import Json, invalid, model_not_found
 from emulator.job_requests import read_json
-from emulator.models import find_tuned
 from emulator.state import World, world_of
 from emulator.validation import Malformed, check_messages, check_tools
 
@@ -47,7 +46,7 @@ async def _answer(
     base = catalog.resolve(name)
     if base:
         return base, {"content": base_answer(messages)}
-    model = find_tuned(world, project, name)
+    model = world.model(project, name)
     if model is None or world.clock.now() < model.created_at + world.settings.model_ready_delay_seconds:
         raise model_not_found(name)
     return model.base, (await world.pupils.of(model)).answer(messages)
@@ -101,7 +100,7 @@ def _usage(body: dict[str, Any], message: dict[str, Any], encoding: str) -> dict
 
 
 def _chunks(completion: dict[str, Any], body: dict[str, Any]) -> Iterator[str]:
-    """The completion as server-sent events: one chunk with everything, one with the end, one with the usage when asked for."""
+    """The completion as server-sent events: a chunk with all, one with the end, one with the usage if asked for."""
     choice, usage = completion["choices"][0], completion.pop("usage")
     shared = {**completion, "object": "chat.completion.chunk"}
     calls = [{**call, "index": index} for index, call in enumerate(choice["message"].get("tool_calls", []))]

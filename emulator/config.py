@@ -14,7 +14,7 @@ class Config:
     """How one emulator differs from another; everything here is fixed for the life of the process.
 
     `speed` is virtual seconds per real second (0 freezes the clock: it then moves by the control API only).
-    `patience_seconds` (real) is how long a read waits for a file that is still being studied before it answers "validating_files".
+    `patience_seconds` (real) is how long a read waits for a file still being studied before it says "validating_files".
     """
 
     org: str = "acme"

@@ -1,4 +1,4 @@
-"""/_emulator: the strings behind the stage. No key is needed; never expose it beyond the tests and demos it is made for."""
+"""/_emulator: the strings behind the stage. They need no key: keep them to the tests and demos they are made for."""
 
 from __future__ import annotations
 
@@ -132,7 +132,10 @@ async def show_log(request: Request) -> Response:
 
 
 def _truth(job: Job, now: float) -> dict[str, Any]:
-    """`cost_units` are millionths of a US dollar, as a decimal string: billed tokens times the training price per million."""
+    """A job as it really is.
+
+    `cost_units` are millionths of a US dollar, as a decimal string: billed tokens times the training price per million.
+    """
     billed = job.billed_tokens(now)
     return {
         "id": job.id,

@@ -13,7 +13,7 @@ INVALID = "invalid_request_error"
 
 
 class Json(Response):
-    """Compact JSON; everything outside ASCII is escaped, so even a lone surrogate in somebody's metadata can be answered."""
+    """Compact JSON; what is not ASCII is escaped, so even a lone surrogate in somebody's metadata can be answered."""
 
     media_type = "application/json"
 

@@ -38,8 +38,9 @@ USUAL = {
 class Fault:
     """One scripted fault. It strikes `times` times (None: always) requests whose method, path and body all match.
 
-    `path` is a regular expression searched in the path (/v1/…), `body_contains` a text in the raw body, `metadata` pairs the JSON body's
-    metadata must have. `delay_seconds` (real) passes before the fault does its work; `retry_after` goes out as it is given.
+    `path` is a regular expression searched in the path (/v1/…), `body_contains` a text in the raw body, `metadata`
+    pairs the JSON body's metadata must have. `delay_seconds` (real) passes before the fault does its work; `retry_after` goes
+    out as it is given.
     """
 
     kind: str
@@ -133,7 +134,7 @@ class Faults:
 class FaultInjection:
     """Plays the script on /v1 requests.
 
-    The body of a request that may be struck is read first: so a request can be held and still take effect after its client has gone.
+    The body of a request that may be struck is read first: so, held, it can take effect after its client has gone.
     """
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
@@ -141,22 +142,21 @@ class FaultInjection:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
-            return await self._app(scope, receive, send)
-        if not self._faults.candidates(scope["method"], scope["path"]):
-            return await self._app(scope, receive, send)
+        may_strike = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        if not may_strike or not self._faults.candidates(scope["method"], scope["path"]):
+            await self._app(scope, receive, send)
+            return
         body = await _read(receive)
-        fault = next(
-            (one for one in self._faults.candidates(scope["method"], scope["path"]) if one.matches_body(body)), None
-        )
+        replay = _replay(body, receive)
+        candidates = self._faults.candidates(scope["method"], scope["path"])
+        fault = next((one for one in candidates if one.matches_body(body)), None)
         if fault is None:
-            return await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, replay, send)
+            return
         fault.hits += 1
         scope["state"]["fault"] = fault.id
-        if fault.after:
-            await self._strike_after(fault, scope, _replay(body, receive), receive, send)
-        else:
-            await self._strike_before(fault, scope, _replay(body, receive), receive, send)
+        strike = self._strike_after if fault.after else self._strike_before
+        await strike(fault, scope, replay, receive, send)
 
     async def _strike_before(self, fault: Fault, scope: Scope, replay: Receive, receive: Receive, send: Send) -> None:
         await _wait(fault)
@@ -198,7 +198,7 @@ async def _wait(fault: Fault) -> None:
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:
-    """Close the connection without an answer: emulator.server gives us the transport's abort, as ASGI itself has no such thing."""
+    """Close the connection without an answer, by the transport's abort, which emulator.server hands down."""
     abort: Callable[[], None] = scope["extensions"][ABORT]
     abort()
     while (await receive())["type"] != "http.disconnect":

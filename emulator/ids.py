@@ -10,7 +10,7 @@ ALPHABET = string.ascii_letters + string.digits
 
 
 def fresh(prefix: str, length: int = 24) -> str:
-    """A new random id, as in ftjob-Xy…"""
+    """A new random id."""
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator import catalog, files, ids, job_views
+from emulator import catalog, ids, job_views
 from emulator.errors import ApiError, Json, invalid, not_found
 from emulator.files import StoredFile
 from emulator.job_requests import parse, read_json
@@ -43,7 +43,7 @@ def _begin(world: World, project: str, asked: JobRequest) -> Job:
     training = _file(world, project, "training_file", asked.training_file)
     validation = _file(world, project, "validation_file", asked.validation_file) if asked.validation_file else None
     _check_active_limit(world, project, base.id)
-    # OpenAI draws a seed. Taken from the file instead, the jobs of one file share one study and every run of a test is the same.
+    # OpenAI draws a seed. Taken from the file instead, jobs of one file share one study and each run is the same.
     seed = int(training.content.sha256[:7], 16) if asked.seed is None else asked.seed
     question = Question(
         base=base,
@@ -72,17 +72,17 @@ def _begin(world: World, project: str, asked: JobRequest) -> Job:
 
 def _model(world: World, project: str, name: str) -> tuple[catalog.BaseModel, TunedModel | None]:
     """The snapshot to train, and the fine-tuned model to continue from when one was named."""
-    base, parent = catalog.resolve(name), world.models.get(name)
+    base, parent = catalog.resolve(name), world.model(project, name)
     if base:
         return base, None
-    if parent and parent.project == project:
+    if parent:
         return parent.base, parent
     message = f"Model {name} is not available for fine-tuning or does not exist."
     raise invalid(message, param="model", code="model_not_available")
 
 
 def _file(world: World, project: str, param: str, file_id: str) -> StoredFile:
-    file = files.find(world, project, file_id)
+    file = world.file(project, file_id)
     if file is None:
         raise invalid(f"invalid {param}: {file_id}", param=param)
     if file.purpose != "fine-tune":
@@ -99,7 +99,7 @@ def _check_active_limit(world: World, project: str, base_id: str) -> None:
         job.project == project and job.base.id == base_id and job.status(now) in ACTIVE for job in world.unfinished()
     )
     if active >= limit:
-        message = f"This fine-tune request has been rate-limited: {active} jobs of {base_id} are active, the limit is {limit}."
+        message = f"This fine-tune request has been rate-limited: {active} of {limit} jobs of {base_id} are active."
         raise ApiError(429, message, code="rate_limit_exceeded", kind="requests")
 
 

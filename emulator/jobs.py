@@ -54,7 +54,10 @@ class TunedModel:
 
 @dataclass
 class Job:
-    """One job. Times are virtual unix seconds, `born` is on the real monotonic clock; `id_of_model` the 8 characters ending its name."""
+    """One job. Times are virtual unix seconds, `born` is on the real monotonic clock.
+
+    `id_of_model` is the 8 characters that end its model's name.
+    """
 
     id: str
     project: str
@@ -135,7 +138,7 @@ class Job:
         return "running" if now < self.ends_at else "succeeded"
 
     def billed_tokens(self, now: float) -> int:
-        """What the emulator bills by now: all when succeeded, the steps done when cancelled while running, else nothing."""
+        """What is billed by now: all when succeeded, the steps done when cancelled while running, else nothing."""
         if self.plan and self.status(now) in ("succeeded", "cancelled"):
             return self.plan.tokens_after(self.steps_done(now))
         return 0

@@ -14,7 +14,7 @@ NO_KEY = (
 
 
 class Authentication:
-    """Puts the key's project into the state of every /v1 request; 401 without a known key or with another project's header."""
+    """Notes the key's project on every /v1 request; 401 without a known key, or when a header names another project."""
 
     def __init__(self, app: ASGIApp, keys: dict[str, str]) -> None:
         self._app = app

@@ -1,9 +1,10 @@
 """A language model that really learns: n-grams over real tokens, taught online, example by example.
 
-Each context (nothing; the last token; the last two; the last two within this very prompt) counts what followed it. A prediction
-interpolates them with absolute discounting (Ney, Essen and Kneser 1994), from a uniform start over the vocabulary. It knows nothing before
-the first example, memorises prompts it sees again in later epochs, and so its losses and accuracies are true: measured before each batch
-is learned, in nats per token of the assistant's messages. Messages of weight 0 are context only.
+Each context (nothing; the last token; the last two; the last two within this very prompt) counts what followed it. A
+prediction interpolates them with absolute discounting (Ney, Essen and Kneser 1994), from a uniform start over the
+vocabulary. It knows nothing before the first example and memorises what it sees again in later epochs. Its losses and
+accuracies are true: measured before each batch is learned, in nats per token of the assistant's messages. Messages of
+weight 0 are context only.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Followers:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One assistant message to be learned: its tokens, and the prompt before it (`anchor` stands for the whole of that prompt)."""
+    """One assistant message to be learned: its tokens, the two before, and a hash of all before (`anchor`)."""
 
     before: tuple[int, int]
     anchor: int
@@ -183,12 +184,12 @@ def train(
     examples: list[list[Lesson]],
     validation: list[list[Lesson]],
 ) -> Trace:
-    """Teach `model` the examples, epoch by epoch in seeded shuffled order, and write down what each step measured before it learned.
+    """Teach `model` the examples, epoch by epoch in seeded shuffled order; return what each step measured first.
 
-    `examples` may be a sample of a big file: then the steps are still those of the whole file, each gets its share of the
-    sample, and a step whose share is empty repeats the measurement before it.
+    `examples` may be a sample of a big file: then the steps are still those of the whole file, each gets its share of
+    the sample, and a step whose share is empty repeats the measurement before it.
     """
-    rng = random.Random(schedule.seed)  # noqa: S311 - reproducible, not secret
+    rng = random.Random(schedule.seed)
     trace = Trace(array("d"), array("d"), {}, {})
     latest = Measurement(math.log(VOCABULARY), 0.0)
     evaluate_every = -(-schedule.total_steps // EVALUATIONS_MAX)

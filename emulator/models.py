@@ -11,13 +11,7 @@ from starlette.routing import Route
 from emulator import catalog
 from emulator.errors import ApiError, Json, model_not_found
 from emulator.jobs import TunedModel
-from emulator.state import World, world_of
-
-
-def find_tuned(world: World, project: str, name: str) -> TunedModel | None:
-    """The project's fine-tuned model (or checkpoint) of that name."""
-    model = world.models.get(name)
-    return model if model and model.project == project else None
+from emulator.state import world_of
 
 
 def _base_view(name: str, model: catalog.BaseModel) -> dict[str, Any]:
@@ -49,7 +43,7 @@ async def list_all(request: Request) -> Response:
 async def retrieve(request: Request) -> Response:
     world, name = world_of(request), request.path_params["id"]
     await world.settle()
-    base, tuned = catalog.resolve(name), find_tuned(world, request.state.project, name)
+    base, tuned = catalog.resolve(name), world.model(request.state.project, name)
     if base:
         return Json(_base_view(name, base))
     if tuned:
@@ -63,7 +57,7 @@ async def delete(request: Request) -> Response:
     await world.settle()
     if catalog.resolve(name):
         raise ApiError(403, f"You have insufficient permissions to delete the model '{name}'.", param="model")
-    if not find_tuned(world, request.state.project, name):
+    if not world.model(request.state.project, name):
         raise model_not_found(name)
     del world.models[name]
     world.log.effect(request, "model.deleted", world.clock.now(), id=name)

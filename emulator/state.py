@@ -21,7 +21,7 @@ from emulator.studies import Outcome, Studies
 
 @dataclass
 class Settings:
-    """Switches of the control API. Seconds of `list_lag_seconds` are real, those of `model_ready_delay_seconds` virtual."""
+    """Switches of the control API. `list_lag_seconds` are real, `model_ready_delay_seconds` virtual."""
 
     list_lag_seconds: float = 0.0
     model_ready_delay_seconds: float = 0.0
@@ -50,6 +50,18 @@ class World:
         self._studied: dict[str, Job] = {}
         self._finishes: list[tuple[float, str]] = []
 
+    def file(self, project: str, file_id: str) -> StoredFile | None:
+        """The project's file of that id, unless it has expired."""
+        file = self.files.get(file_id)
+        if file is None or file.project != project or (file.expires_at and file.expires_at <= self.clock.now()):
+            return None
+        return file
+
+    def model(self, project: str, name: str) -> TunedModel | None:
+        """The project's fine-tuned model, or checkpoint, of that name."""
+        model = self.models.get(name)
+        return model if model and model.project == project else None
+
     def add_job(self, job: Job) -> None:
         """Remember the job; once its study ends, it is known when the job will."""
         self.jobs[job.id] = self._unfinished[job.id] = self._studied[job.id] = job
@@ -65,8 +77,11 @@ class World:
         return self._unfinished.values()
 
     async def settle(self, *jobs: Job) -> None:
-        """Wait, no longer than the patience, for the studies on which the present status of these jobs (of all, when none is given)
-        depends; then do what virtual time has brought about."""
+        """Do what virtual time has brought about by now.
+
+        First wait, no longer than the patience, for the studies on which the status of these jobs (none given: of all)
+        depends.
+        """
         now = self.clock.now()
         needed = {job.outcome for job in jobs or self._studied.values() if job.waits_for_study(now)}
         if needed:

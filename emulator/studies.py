@@ -1,4 +1,4 @@
-"""What becomes of a job: worked out once per file and hyperparameters, in a thread, and shared by all jobs that ask the same."""
+"""What becomes of a job: worked out in a thread, once per file and hyperparameters, for all jobs that ask the same."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ Outcome = Failure | Training
 
 @dataclass(frozen=True)
 class Question:
-    """Everything the outcome of a job depends on; `learned` is what the model it continues from was taught, oldest first."""
+    """Everything the outcome of a job depends on; `learned` is what the model it continues from knows, oldest first."""
 
     base: BaseModel
     learned: tuple[Content, ...]
@@ -183,12 +183,12 @@ def _invalid(which: str, problem: str) -> Failure:
 
 
 def lessons_sampled(data: bytes, encoding: str, tokens_max: int, seed: int) -> list[list[learning.Lesson]]:
-    """The lessons of a valid file, example by example; of a big file those of a random sample worth about `tokens_max` answer tokens.
+    """The lessons of a valid file, example by example; of a big one, a sample of about `tokens_max` answer tokens.
 
-    Lines are drawn before they are read, so that a huge file costs no more than a small one.
+    Lines are drawn before they are read, so that a huge file costs little more than a small one.
     """
     lines = lines_of(data)
-    random.Random(seed).shuffle(lines)  # noqa: S311 - reproducible, not secret
+    random.Random(seed).shuffle(lines)
     sampled: list[list[learning.Lesson]] = []
     used = 0
     for line in lines:

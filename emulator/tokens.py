@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from bpe_openai._bindings import PyTokenizer
+
+class Tokenizer(Protocol):
+    """The part of bpe_openai's tokenizer used here; the package ships no types."""
+
+    def count(self, text: str) -> int: ...
+    def encode(self, text: str) -> list[int]: ...
+    def decode(self, tokens: list[int]) -> str: ...
+
 
 O200K = "o200k_base"
 CL100K = "cl100k_base"
@@ -21,11 +27,12 @@ def encoding_of(base_model: str) -> str:
 
 
 @lru_cache
-def tokenizer(encoding: str) -> PyTokenizer:
-    """The tokenizer itself. Imported here because loading it takes half a second, which the start of the server should not wait for."""
-    from bpe_openai import _bindings
+def tokenizer(encoding: str) -> Tokenizer:
+    """The tokenizer itself. It takes half a second to load, for which the start of the server should not wait."""
+    from bpe_openai import _bindings  # noqa: PLC0415
 
-    return _bindings.tokenizer_for_encoding(encoding)
+    loaded: Tokenizer = _bindings.tokenizer_for_encoding(encoding)
+    return loaded
 
 
 def whole(text: str) -> str:
@@ -56,13 +63,17 @@ def count(text: str, encoding: str) -> int:
 
 
 def count_example(example: dict[str, Any], encoding: str) -> int:
-    """Billable tokens of one chat example, before truncation to the model's limit. The whole definition:
+    """Billable tokens of one chat example, before truncation to the model's limit.
+
+    The whole definition:
 
     - per message: 3 specials + tokens(role) + tokens(content) + tokens(name), absent ones counting nothing;
     - content given as parts: tokens of each text part, 85 for each image (the price of an image at low detail);
     - per tool call (and for the older function_call): tokens(function name) + tokens(arguments);
-    - per example, when `tools` is given and not empty: tokens of json.dumps(tools, separators=(",", ":"), ensure_ascii=False);
-    - nothing else: weight, refusal, tool_call_id, `functions` and `parallel_tool_calls` are free, and nothing is added per example.
+    - per example, when `tools` is given and not empty: tokens of
+      json.dumps(tools, separators=(",", ":"), ensure_ascii=False);
+    - nothing else: weight, refusal, tool_call_id, `functions` and `parallel_tool_calls` are free, and nothing is added
+      per example.
 
     "3 specials per message" is <|im_start|>role<|im_sep|>content<|im_end|>, which matched a real bill (§3.7).
     """

@@ -19,12 +19,12 @@ OTHER_METHOD = (
 
 
 class Malformed(Exception):
-    """A file, example or message not in the chat format; the text is what the job's error says, `{file}` standing for the file's id."""
+    """Not in the chat format. The text is what the job's error says, `{file}` standing for the id of the file."""
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What one reading of a file found: its number of examples and billable tokens of one epoch, or what is wrong with it."""
+    """What one reading of a file found: its examples and the billable tokens of one epoch, or what is wrong with it."""
 
     examples: int = 0
     tokens: int = 0
@@ -77,12 +77,12 @@ def _other_format(example: dict[str, Any]) -> str:
     if {"input", "preferred_output", "non_preferred_output"} <= example.keys():
         return OTHER_METHOD % ("preference", "dpo")
     if {"prompt", "completion"} <= example.keys():
-        return "Input file {file} is in the fine-tune-completion format, but the specified model is trained on chat messages."
+        return "Input file {file} is in the fine-tune-completion format, but the model is trained on chat messages."
     return UNEXPECTED_FORMAT
 
 
 def check_messages(messages: Any) -> None:
-    """A conversation, in a training file or in a chat request. Raises Malformed, naming the message by its number from 1."""
+    """A conversation, in a training file or in a chat request. Raises Malformed; messages are counted from 1."""
     if not isinstance(messages, list) or not messages:
         raise Malformed("field 'messages' must be a non-empty list")
     for number, message in enumerate(messages, 1):
