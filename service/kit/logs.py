@@ -22,7 +22,7 @@ clear = structlog.contextvars.clear_contextvars
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module."""
-    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(logger=name))
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
 
 
 def configure(level: str = "INFO", *, stream: Any = None) -> None:
@@ -30,6 +30,7 @@ def configure(level: str = "INFO", *, stream: Any = None) -> None:
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _redact,

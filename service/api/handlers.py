@@ -1,0 +1,105 @@
+"""Every failure of the application becomes a Problem here.
+
+The handlers are `async` so that telling somebody about a failure never waits for a free thread: with the database away,
+threads are what is short.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
+
+from service.api.errors import (
+    PROBLEM_JSON,
+    Blame,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotJson,
+    UnknownUrl,
+    problem,
+)
+from service.kit import logs
+from service.kit.errors import TuneplaneError
+
+log = logs.get(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of `app` with a Problem."""
+    app.add_exception_handler(TuneplaneError, _on_our_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_surprise)
+
+
+def _respond(
+    request: Request, error: TuneplaneError, blames: list[Blame] | None = None, status: HTTPStatus | None = None
+) -> JSONResponse:
+    request_id = getattr(request.state, "request_id", None)
+    status, headers, body = problem(error, path=request.url.path, request_id=request_id, blames=blames, status=status)
+    return JSONResponse(body, status_code=status, headers=headers, media_type=PROBLEM_JSON)
+
+
+async def _on_our_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TuneplaneError)  # noqa: S101 - Starlette's types cannot say it
+    return _respond(request, error)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    if isinstance(error.body, bytes):  # FastAPI leaves a body alone whose content type is not JSON
+        return _respond(request, NotJson())
+    blames = [_blame(found) for found in error.errors()]
+    where = "the body" if blames[0].pointer == "#" else blames[0].pointer or blames[0].parameter
+    what = f"{where}: {blames[0].detail}"
+    if len(blames) > 1:
+        what += f" (and {len(blames) - 1} more in `errors`)"
+    return _respond(request, InvalidRequest(what=what), blames)
+
+
+def _blame(found: Mapping[str, Any]) -> Blame:
+    """Pydantic's finding without the offending input, which may be a secret or training text."""
+    where, *path = found["loc"]
+    detail, code = found["msg"].rstrip("."), found["type"]
+    if where != "body":
+        return Blame(parameter=".".join(map(str, path)) or where, detail=detail, code=code)
+    if code == "json_invalid":
+        detail, path = f"{found['ctx']['error']} at character {path[0]}", []
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return Blame(pointer="#" + "".join(f"/{part}" for part in escaped), detail=detail, code=code)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """The framework's own refusals: no such route, no such method, an unreadable body."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return _respond(request, UnknownUrl(method=request.method, path=path))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(allowed_methods(request.app, path))
+        response = _respond(request, MethodNotAllowed(method=request.method, allowed=allowed))
+        response.headers["Allow"] = allowed
+        return response
+    return _respond(request, InvalidRequest(what=error.detail), status=HTTPStatus(error.status_code))
+
+
+def allowed_methods(app: FastAPI, path: str) -> list[str]:
+    """Methods of all routes at `path`: Starlette's own Allow header knows only the first of them."""
+    found: set[str] = set()
+    for route in iter_route_contexts(app.routes):
+        if route.path and route.methods and compile_path(route.path)[0].match(path):
+            found |= route.methods
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+
+
+async def _on_surprise(request: Request, error: Exception) -> JSONResponse:
+    """A programming error: the log gets everything, the caller an id to quote."""
+    log.error("http.surprise", exc_info=error)
+    return _respond(request, InternalError(request_id=getattr(request.state, "request_id", None)))
