@@ -44,8 +44,8 @@ def protect(
     """Give `table` to the owner, force row-level security and grant each role what `grants` says.
 
     A table with a team_id shows the role tp_team only its own team's rows; the roles in `across_teams` see all of them.
-    (`team_column` is another only for `teams` itself.)
-    `grants` maps a role to a privilege list as SQL spells it: `{"tp_team": "SELECT, INSERT", "tp_worker": "SELECT, UPDATE (due_at)"}`.
+    (`team_column` is another only for `teams` itself.) `grants` maps a role to a privilege list as SQL spells it:
+    `{"tp_team": "SELECT, INSERT", "tp_worker": "SELECT, UPDATE (due_at)"}`.
     """
     _own_and_force(table)
     for role, privileges in grants.items():

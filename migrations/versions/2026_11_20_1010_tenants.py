@@ -131,9 +131,7 @@ def _api_keys() -> None:
         sa.CheckConstraint(
             "role IN ('operator', 'finance', 'admin', 'member', 'viewer', 'resolver')", name="ck_api_keys_role"
         ),
-        sa.CheckConstraint(
-            "(team_id IS NULL) = (role IN ('operator', 'finance'))", name="ck_api_keys_platform_role"
-        ),
+        sa.CheckConstraint("(team_id IS NULL) = (role IN ('operator', 'finance'))", name="ck_api_keys_platform_role"),
     )
     # Only whoever compares digests may read them, and nobody can alter one: a changed key is a new key.
     tenancy.protect(

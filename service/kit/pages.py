@@ -34,7 +34,7 @@ def page_of(items: list[Any], *, has_more: bool, id_of: str = "id") -> Page[Any]
 
 
 def newest_first(
-    session: Session, statement: Select[tuple[Row]], id_column: Any, *, after: UUID | None, limit: int
+    session: Session, statement: Select[Row], id_column: Any, *, after: UUID | None, limit: int
 ) -> tuple[list[Row], bool]:
     """Up to `limit` rows older than `after`, newest first, and whether more follow. `after` need not exist any more."""
     if after is not None:

@@ -1,0 +1,30 @@
+"""Teams, their API keys, and what each role may do.
+
+Invariants: a slug names one team for ever, and a team is never deleted. A key's secret is shown once and kept nowhere,
+only its HMAC; `operator` and `finance` keys have no team and all others have exactly one; a revoked key never works
+again. One table (`rules.SCOPES`) says what a role may do. Whoever answers from memory is told of every change here by
+`NOTIFY resolve_changed`.
+"""
+
+from service.tenants.commands import authenticate, create_key, create_team, revoke_key
+from service.tenants.errors import InvalidKey
+from service.tenants.queries import (
+    KeyRecord,
+    TeamFacts,
+    digest,
+    find_team,
+    keys_for_resolving,
+    list_keys,
+    list_teams,
+    me,
+    show_team,
+    team,
+)
+from service.tenants.rules import SCOPES, Role, parse_key
+from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCreate, TeamView
+
+__all__ = [
+    "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate", "TeamFacts",
+    "TeamView", "authenticate", "create_key", "create_team", "digest", "find_team", "keys_for_resolving", "list_keys",
+    "list_teams", "me", "parse_key", "revoke_key", "show_team", "team",
+]  # fmt: skip

@@ -1,0 +1,91 @@
+"""Reads of connections. Their keys open for workers and operators only: other roles may not even select them."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from service.connections.errors import ConnectionNotFound, NoConnection
+from service.connections.models import Connection
+from service.connections.rules import Kind
+from service.kit.ids import UnknownId, read, show
+from service.kit.sealing import place, unseal
+from service.tenants import TeamFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFacts:
+    """What everybody may know of a connection. `provider` is its name in the catalog."""
+
+    id: UUID
+    name: str
+    kind: Kind
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """All it takes to call the provider. Its repr shows no key."""
+
+    kind: Kind
+    base_url: str
+    api_key: SecretStr
+    organisation: str | None
+    project: str | None
+
+
+def of_team(session: Session, team: TeamFacts) -> ConnectionFacts:
+    """The account a team's jobs run on: its own, else the default. Raises NoConnection without a default."""
+    chosen = Connection.is_default if team.connection_id is None else Connection.id == team.connection_id
+    found = _facts(session, chosen)
+    if found is None:
+        raise NoConnection
+    return found
+
+
+def default(session: Session) -> ConnectionFacts | None:
+    """The account of teams that chose none."""
+    return _facts(session, Connection.is_default)
+
+
+def find(session: Session, shown_id: str) -> ConnectionFacts:
+    """The connection with this id (`conn_…`). Raises ConnectionNotFound, blaming the body's field `connection`."""
+    try:
+        found = _facts(session, Connection.id == read("conn", shown_id))
+    except UnknownId:
+        found = None
+    if found is None:
+        raise ConnectionNotFound(pointer="#/connection", connection=shown_id)
+    return found
+
+
+def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
+    """Open the account's key. Raises ConnectionNotFound, or kit.sealing's SealingError for a wrong master key."""
+    columns = (
+        Connection.kind, Connection.base_url, Connection.sealed_key, Connection.organisation, Connection.project
+    )  # fmt: skip
+    row = session_as_worker.execute(select(*columns).where(Connection.id == connection_id)).one_or_none()
+    if row is None:
+        raise ConnectionNotFound(connection=show("conn", connection_id))
+    return Credentials(
+        kind=Kind(row.kind),
+        base_url=row.base_url,
+        api_key=SecretStr(unseal(row.sealed_key, key_place(connection_id))),
+        organisation=row.organisation,
+        project=row.project,
+    )
+
+
+def key_place(connection_id: UUID) -> bytes:
+    """What a connection's sealed key is bound to."""
+    return place("connections", "sealed_key", connection_id)
+
+
+def _facts(session: Session, condition: ColumnElement[bool] | Any) -> ConnectionFacts | None:
+    row = session.execute(
+        select(Connection.id, Connection.name, Connection.kind, Connection.provider).where(condition)
+    ).one_or_none()
+    return row and ConnectionFacts(row.id, row.name, Kind(row.kind), row.provider)

@@ -1,0 +1,135 @@
+"""Reads of teams and keys. Row-level security shows a team's key its own team only; the filters here say the same."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from service.kit.identity import Actor
+from service.kit.ids import read, show
+from service.kit.pages import Page, newest_first, page_of
+from service.kit.settings import settings
+from service.tenants.errors import KeyNotFound, TeamNotFound
+from service.tenants.models import ApiKey, Team
+from service.tenants.rules import SLUG, Role, keyed_digest
+from service.tenants.schemas import KeyView, Me, TeamName, TeamView
+
+
+@dataclass(frozen=True, slots=True)
+class TeamFacts:
+    """What other domains need of a team; names as of now, to be copied where history matters."""
+
+    id: UUID
+    slug: str
+    name: str
+    cost_center: str | None
+    product: str | None
+    environment: str | None
+    time_zone: str
+    connection_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What it takes to check a key without a database."""
+
+    key_id: str
+    digest: bytes
+    team_id: UUID | None
+    role: Role
+    expires_at: datetime | None
+
+
+def team(session: Session, team_id: UUID) -> TeamFacts:
+    """The team. Raises TeamNotFound when there is none, or none this role may see."""
+    return _facts(_the_team(session, select(Team).where(Team.id == team_id), show("team", team_id)))
+
+
+def find_team(session: Session, slug_or_id: str) -> TeamFacts:
+    """The team of this slug or shown id. Raises TeamNotFound."""
+    return _facts(_look_up(session, slug_or_id))
+
+
+def show_team(session: Session, slug_or_id: str) -> TeamView:
+    """The team of this slug or shown id, as shown. Raises TeamNotFound."""
+    return TeamView.of(_look_up(session, slug_or_id))
+
+
+def list_teams(session: Session, *, after: UUID | None, limit: int) -> Page[TeamView]:
+    """Teams, newest first."""
+    rows, has_more = newest_first(session, select(Team), Team.id, after=after, limit=limit)
+    return page_of([TeamView.of(row) for row in rows], has_more=has_more)
+
+
+def list_keys(session: Session, team_id: UUID | None, *, after: UUID | None, limit: int) -> Page[KeyView]:
+    """A team's keys, or with None the platform's own, newest first; revoked and expired ones included."""
+    owned = select(ApiKey).where(ApiKey.team_id == team_id)  # SQLAlchemy writes None as IS NULL
+    rows, has_more = newest_first(session, owned, ApiKey.id, after=after, limit=limit)
+    return page_of([KeyView.of(row) for row in rows], has_more=has_more)
+
+
+def me(session_as_auth: Session, actor: Actor) -> Me:
+    """Who `actor` is: its key, role, scopes and team. Raises KeyNotFound for an actor without a key, a worker say."""
+    found = session_as_auth.execute(
+        select(ApiKey.name, ApiKey.expires_at, Team.id, Team.slug, Team.name.label("team_name"))
+        .join(Team, Team.id == ApiKey.team_id, isouter=True)
+        .where(ApiKey.id == actor.key_id)
+    ).one_or_none()
+    if found is None or actor.key_id is None:
+        raise KeyNotFound(key=actor.name)
+    return Me(
+        key=show("key", actor.key_id),
+        name=found.name,
+        role=actor.role,
+        scopes=sorted(actor.scopes),
+        team=TeamName(id=show("team", found.id), slug=found.slug, name=found.team_name) if found.id else None,
+        expires_at=found.expires_at,
+    )
+
+
+def keys_for_resolving(session_as_resolver: Session) -> list[KeyRecord]:
+    """Every key that is not revoked; whoever uses them checks the expiry at that moment."""
+    rows = session_as_resolver.execute(
+        select(ApiKey.key_id, ApiKey.digest, ApiKey.team_id, ApiKey.role, ApiKey.expires_at)
+        .where(ApiKey.revoked_at.is_(None))
+        .order_by(ApiKey.key_id)
+    )
+    return [KeyRecord(row.key_id, row.digest, row.team_id, Role(row.role), row.expires_at) for row in rows]
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a key's secret: HMAC-SHA-256 under the pepper of this installation."""
+    pepper = settings().key_pepper.get_secret_value()
+    if not pepper:
+        raise RuntimeError("TUNEPLANE_KEY_PEPPER is not set: keys can neither be made nor checked")
+    return keyed_digest(pepper.encode(), secret)
+
+
+def _look_up(session: Session, slug_or_id: str) -> Team:
+    if "_" in slug_or_id:  # a slug has none, an id has
+        return _the_team(session, select(Team).where(Team.id == read("team", slug_or_id)), slug_or_id)
+    if SLUG.fullmatch(slug_or_id) is None:
+        raise TeamNotFound(team=slug_or_id)
+    return _the_team(session, select(Team).where(Team.slug == slug_or_id), slug_or_id)
+
+
+def _the_team(session: Session, statement: Select[Team], asked: str) -> Team:
+    found = session.scalars(statement).one_or_none()
+    if found is None:
+        raise TeamNotFound(team=asked)
+    return found
+
+
+def _facts(row: Team) -> TeamFacts:
+    return TeamFacts(
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        cost_center=row.cost_center,
+        product=row.product,
+        environment=row.environment,
+        time_zone=row.time_zone,
+        connection_id=row.connection_id,
+    )
