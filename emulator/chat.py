@@ -20,7 +20,7 @@ from emulator.validation import Malformed, check_messages, check_tools
 
 async def create(request: Request) -> Response:
     world, body = world_of(request), await read_json(request)
-    await world.settle()
+    world.publish_finished()
     name = body.get("model")
     if not isinstance(name, str):
         raise invalid("you must provide a model parameter")
@@ -69,8 +69,8 @@ def _limited(message: dict[str, Any], body: dict[str, Any], encoding: str) -> tu
         return message, "tool_calls"
     stops = body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
-        message["content"] = message["content"].split(stop)[0]
-    most = body.get("max_completion_tokens") or body.get("max_tokens")
+        message["content"] = message["content"].partition(str(stop) or "\0")[0]
+    most = int(body.get("max_completion_tokens") or body.get("max_tokens") or 0)
     said = tokens.encode(message["content"], encoding)
     if most and len(said) > most:
         return {**message, "content": tokens.decode(said[:most], encoding)}, "length"

@@ -21,7 +21,7 @@ class Config:
     speed: float = 60.0
     keys: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
-    patience_seconds: float = 5.0
+    patience_seconds: float = 2.0
 
     @property
     def projects_by_key(self) -> dict[str, str]:

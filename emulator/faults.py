@@ -25,6 +25,23 @@ ALIASES: dict[str, dict[str, Any]] = {
     "create_then_drop": {"kind": "drop", "after": True},
     "hold_after": {"kind": "hold", "after": True},
 }
+GARBAGE = b"<html><body>upstream \xff\xfe went away"
+# What the control API accepts for each field, besides null where the default is null.
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "method": str,
+    "path": str,
+    "body_contains": str,
+    "metadata": dict,
+    "times": int,
+    "after": bool,
+    "delay_seconds": (int, float),
+    "status": int,
+    "code": str,
+    "message": str,
+    "retry_after": (str, int, float),
+    "should_retry": bool,
+}
 # Type and code of the error body where the script names none (§1.3).
 USUAL = {
     401: ("invalid_request_error", "invalid_api_key"),
@@ -39,8 +56,8 @@ class Fault:
     """One scripted fault. It strikes `times` times (None: always) requests whose method, path and body all match.
 
     `path` is a regular expression searched in the path (/v1/…), `body_contains` a text in the raw body, `metadata`
-    pairs the JSON body's metadata must have. `delay_seconds` (real) passes before the fault does its work; `retry_after` goes
-    out as it is given.
+    pairs the JSON body's metadata must have. `delay_seconds` (real) passes before the fault does its work. `status` is
+    500 unless given, of garbage 502; `retry_after` goes out as it is given.
     """
 
     kind: str
@@ -52,7 +69,7 @@ class Fault:
     times: int | None = 1
     after: bool = False
     delay_seconds: float = 0.0
-    status: int = 500
+    status: int | None = None
     code: str | None = None
     message: str | None = None
     retry_after: str | None = None
@@ -64,15 +81,21 @@ class Fault:
     def parse(cls, script: dict[str, Any]) -> Fault:
         """A fault from the control API's JSON; raises a 400 that says what is wrong with it."""
         script = {**script, **ALIASES.get(str(script.get("kind")), {})}
-        allowed = {name for name, about in cls.__dataclass_fields__.items() if about.init}
-        unknown = script.keys() - allowed
-        if unknown or script.get("kind") not in KINDS:
-            raise invalid(f"kind must be one of {[*KINDS, *ALIASES]}; unknown fields: {sorted(unknown)}", param="kind")
+        if script.get("kind") not in KINDS:
+            raise invalid(f"'kind' must be one of {', '.join([*KINDS, *ALIASES])}.", param="kind")
+        for name, value in script.items():
+            if name not in TYPES:
+                raise invalid(f"Unknown field; there are: {', '.join(TYPES)}.", param=name)
+            nullable = cls.__dataclass_fields__[name].default is None or name == "times"
+            if not isinstance(value, TYPES[name]) and not (value is None and nullable):
+                raise invalid(f"'{name}' cannot be {value!r}.", param=name)
         if script.get("retry_after") is not None:
             script["retry_after"] = str(script["retry_after"])
-        fault = cls(**script)
-        re.compile(fault.path)
-        return fault
+        try:
+            re.compile(script.get("path", ""))
+        except re.error as error:
+            raise invalid(f"'path' is not a regular expression: {error}", param="path") from None
+        return cls(**script)
 
     def matches_line(self, method: str, path: str) -> bool:
         left = self.times is None or self.hits < self.times
@@ -100,10 +123,11 @@ class Fault:
         if self.should_retry is not None:
             headers["x-should-retry"] = str(self.should_retry).lower()
         if self.kind == "garbage":
-            return Response(b"<html><body>upstream \xff\xfe went away", self.status, headers, media_type="text/html")
-        kind, code = USUAL.get(self.status, ("server_error" if self.status >= 500 else "invalid_request_error", None))
-        error = ApiError(self.status, self.message or f"Scripted fault {self.id}", code=self.code or code, kind=kind)
-        return Json(error.body, self.status, headers)
+            return Response(GARBAGE, self.status or 502, headers, media_type="text/html")
+        status = self.status or 500
+        kind, code = USUAL.get(status, ("server_error" if status >= 500 else "invalid_request_error", None))
+        error = ApiError(status, self.message or f"Scripted fault {self.id}", code=self.code or code, kind=kind)
+        return Json(error.body, status, headers)
 
 
 def _metadata_of(body: bytes) -> dict[str, Any]:

@@ -102,14 +102,14 @@ async def list_all(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     world = world_of(request)
-    await world.settle()
+    world.publish_finished()
     return Json(_requested(world, request).view(world.clock.now()))
 
 
 async def content(request: Request) -> Response:
     """The raw bytes; result files come base64-encoded as at OpenAI (§6), unless that is switched off."""
     world = world_of(request)
-    await world.settle()
+    world.publish_finished()
     file = _requested(world, request)
     data = file.content.data
     if file.purpose == RESULTS and world.settings.results_base64:

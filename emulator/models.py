@@ -42,7 +42,7 @@ async def list_all(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     world, name = world_of(request), request.path_params["id"]
-    await world.settle()
+    world.publish_finished()
     base, tuned = catalog.resolve(name), world.model(request.state.project, name)
     if base:
         return Json(_base_view(name, base))
@@ -54,7 +54,7 @@ async def retrieve(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """Own fine-tunes only; the job's record stays as it is (§1.9)."""
     world, name = world_of(request), request.path_params["id"]
-    await world.settle()
+    world.publish_finished()
     if catalog.resolve(name):
         raise ApiError(403, f"You have insufficient permissions to delete the model '{name}'.", param="model")
     if not world.model(request.state.project, name):
