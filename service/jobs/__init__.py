@@ -1,0 +1,20 @@
+"""Jobs: from a request to a finished training run at the provider.
+
+Owns jobs, their events and metrics, and the provider's copies of datasets. Invariants:
+- a job has at most one live counterpart at the provider (docs/protocol.md);
+- its money is held from the request until its end is known, then charged or released exactly once, in the transaction of that end;
+- a terminal state is never left; events are numbered without gaps.
+"""
+
+from service.jobs.commands import cancel, estimate, submit
+from service.jobs.models import FOLLOW, SUBMIT, Job
+from service.jobs.queries import events, get, metrics, page
+from service.jobs.rules import ARROWS, State
+from service.jobs.schemas import (
+    Estimate, JobEventPage, JobEventView, JobMetrics, JobMetricView, JobRequest, JobView,
+)  # fmt: skip
+
+__all__ = [
+    "ARROWS", "FOLLOW", "SUBMIT", "Estimate", "Job", "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics",
+    "JobRequest", "JobView", "State", "cancel", "estimate", "events", "get", "metrics", "page", "submit",
+]  # fmt: skip

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.jobs.rules import TO_FOLLOW, TO_SUBMIT, State
 from service.kit import money
 from service.kit.db import Base
-from service.kit.work import Work
+from service.kit.work import Kind, Work
 
 
 class Job(Work, Base):
@@ -126,3 +127,8 @@ class ProviderFile(Base):
     dataset_id: Mapped[UUID] = mapped_column(primary_key=True)
     provider_file_id: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+SUBMIT: Final = Kind("jobs.submit", Job, frozenset(TO_SUBMIT), queue="jobs", batch=10)
+# A cancelling job is followed too: either the provider has it, or that has to be found out first.
+FOLLOW: Final = Kind("jobs.follow", Job, frozenset(TO_FOLLOW | {State.CANCELLING}), queue="following", batch=50)

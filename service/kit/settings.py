@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     provider_timeout_seconds: float = Field(60.0, gt=0)
     quiet_seconds: float = Field(180.0, gt=0)
     search_interval_seconds: float = Field(10.0, gt=0)
+    lock_busy_seconds: float = Field(5.0, gt=0, description="Somebody else works on the same job or file: come back then.")
     follow_seconds: float = Field(15.0, gt=0, description="Pause between two looks at a running job.")
     probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
     follow_threads: int = Field(16, ge=1, le=64)
@@ -58,6 +59,12 @@ class Settings(BaseSettings):
     body_idle_seconds: float = Field(15.0, gt=0)
     resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
     resolve_max_age_seconds: int = Field(30, ge=0)
+
+
+def forget_provider_environment() -> None:
+    """Take OPENAI_* out of this process: the SDK reads them quietly, and one team's key must never serve another's call."""
+    for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+        del os.environ[name]
 
 
 def _secrets_dir() -> Path | None:

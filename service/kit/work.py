@@ -156,7 +156,11 @@ def recording(session: Session, model: type[Row], claimed: Claim) -> Row:
 
 def renew(session: Session, model: type[WorkRow], claimed: Claim, *, seconds: float | None = None) -> None:
     """Hold the lease for another full length. Raises StaleClaim when it was lost."""
-    row = recording(session, model, claimed)
+    renew_row(recording(session, model, claimed), seconds=seconds)
+
+
+def renew_row(row: WorkRow, *, seconds: float | None = None) -> None:
+    """The same for a row already locked by `recording`."""
     row.lease_until = _in(seconds or settings().lease_seconds)
 
 
@@ -173,8 +177,13 @@ def finish(row: WorkRow) -> None:
     row.attempts = 0
 
 
-def back_off(row: WorkRow, *, seconds: float | None = None) -> None:
-    """No progress: try again after `seconds`, or after a pause that grows with the attempts."""
+def back_off(row: WorkRow, *, seconds: float | None = None, blameless: bool = False) -> None:
+    """No progress: try again after `seconds`, or after a pause that grows with the attempts.
+
+    `blameless`: the row is not at fault (a busy lock, a rate limit), so this attempt does not count against it.
+    """
+    if blameless:
+        row.attempts = max(row.attempts - 1, 0)
     row.due_at = _in(backoff_seconds(row.id, row.attempts) if seconds is None else seconds)
     row.lease_until = row.hinted_at = None
 

@@ -1,0 +1,114 @@
+"""Following jobs at the provider: how they stand, what they say, what they measured, how they ended."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from service.jobs import commands, queries, rules
+from service.jobs.flows.orders import Order, look
+from service.jobs.flows.submission import resolve
+from service.jobs.models import FOLLOW, Job
+from service.jobs.rules import State
+from service.kit import clock, logs, work
+from service.kit.db import unit_of_work
+from service.kit.identity import WORKER, worker_for
+from service.kit.settings import settings
+from service.kit.threads import each
+from service.kit.work import Claim
+from service.provider.errors import ProviderError, RateLimited, Refused
+from service.provider.openai import gateway
+from service.provider.shapes import RemoteEvent, RemoteJob
+
+log = logs.get(__name__)
+
+_MESSAGES = {
+    State.PROVIDER_QUEUED: "The files are valid; waiting for a place at the provider.",
+    State.RUNNING: "Training has started.",
+    State.SUCCEEDED: "Training has succeeded.",
+    State.FAILED: "The provider reports a failure.",
+    State.CANCELLED: "Cancelled at the provider.",
+}
+
+
+def follow(ids: Sequence[UUID]) -> None:
+    """Look at those of `ids` that are due and free, side by side, and write what is new."""
+    with unit_of_work(WORKER) as session:
+        claims = work.claim(session, FOLLOW, ids)
+    each(claims, _follow_one)
+
+
+def _follow_one(claimed: Claim) -> None:
+    with logs.bound(job=str(claimed.id), team=str(claimed.team)):
+        order = look(claimed)
+        if order.job.provider_job_id is None:  # cancelled while its creation was unknown
+            resolve(claimed)
+            return
+        try:
+            remote = ask(order, order.job.provider_job_id)
+            events = new_events(order, order.job.provider_job_id) if _has_news(order, remote) else []
+        except ProviderError as error:
+            _look_later(claimed, error)
+        else:
+            record_progress(claimed, remote, events)
+
+
+def ask(order: Order, provider_job_id: str) -> RemoteJob:
+    """How the job stands; where its end is wanted, ask for that first."""
+    if order.job.state == State.CANCELLING:
+        try:
+            return gateway.cancel_job(order.credentials, provider_job_id)
+        except Refused:  # most likely it has ended by itself: a race, settled by looking
+            log.info("job.cancel_refused")
+    return gateway.get_job(order.credentials, provider_job_id)
+
+
+def new_events(order: Order, provider_job_id: str) -> list[RemoteEvent]:
+    """What the provider has said since we last looked."""
+    with unit_of_work(worker_for(order.claim.team)) as session:
+        known = queries.fingerprints(session, order.job)
+    return gateway.new_events(order.credentials, provider_job_id, known=lambda event: event.fingerprint in known)
+
+
+def _has_news(order: Order, remote: RemoteJob) -> bool:
+    return remote.status != order.job.provider_status or remote.status == "running"
+
+
+def record_progress(claimed: Claim, remote: RemoteJob, events: list[RemoteEvent]) -> None:
+    """Write status, events and metrics, and where the job has ended its charge and its model: one transaction."""
+    with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
+        job = work.recording(session, Job, claimed)
+        at = clock.now()
+        commands.take_events(session, job, events)
+        job.provider_status = remote.status
+        job.estimated_finish = remote.estimated_finish
+        state = rules.state_told(State(job.state), remote.status)
+        if state == State.SUCCEEDED and not remote.fine_tuned_model:
+            work.back_off(job)  # it says so, but not yet under which name
+            return
+        if state == State.RUNNING and job.started_at is None:
+            job.started_at = at
+        if state in rules.TERMINAL:
+            _take_outcome(job, remote)
+            session.flush()
+            commands.end_at_provider(session, job, state, _ending(state, remote), at)
+            return
+        commands.enter(session, job, state, _MESSAGES.get(state, state.value), at)
+        work.proceed(job, seconds=settings().follow_seconds)
+
+
+def _take_outcome(job: Job, remote: RemoteJob) -> None:
+    job.fine_tuned_model = remote.fine_tuned_model
+    job.trained_tokens = remote.trained_tokens
+    job.error_code, job.error_message = remote.error_code, remote.error_message
+
+
+def _ending(state: State, remote: RemoteJob) -> str:
+    return f"{_MESSAGES[state]} {remote.error_message}" if remote.error_message else _MESSAGES[state]
+
+
+def _look_later(claimed: Claim, error: ProviderError) -> None:
+    log.warning("job.look_failed", reason=str(error))
+    with unit_of_work(worker_for(claimed.team)) as session:
+        job = work.recording(session, Job, claimed)
+        blameless = isinstance(error, RateLimited)
+        pause = error.retry_after_seconds if isinstance(error, RateLimited) else None
+        work.back_off(job, seconds=pause, blameless=blameless)

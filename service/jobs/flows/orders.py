@@ -1,0 +1,53 @@
+"""What a worker needs in its hand while it is away from the database: a job as a frozen value, and the key to the account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service import connections
+from service.jobs.models import Job
+from service.kit.db import unit_of_work
+from service.kit.identity import WORKER, worker_for
+from service.kit.settings import settings
+from service.kit.work import Claim, recording
+from service.provider.shapes import Credentials, JobOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One claimed job as it stood when we looked."""
+
+    claim: Claim
+    job: Job  # detached: to read, never to write
+    credentials: Credentials
+
+    def as_provider_takes_it(self) -> JobOrder:
+        """The job as one create call."""
+        job = self.job
+        return JobOrder(
+            key=job.submit_key,
+            model=job.base_model,
+            training_file=job.provider_file_id or "",
+            validation_file=job.provider_validation_file_id,
+            epochs=job.epochs,
+            batch_size=job.batch_size,
+            learning_rate_multiplier=job.learning_rate_multiplier,
+            suffix=job.suffix,
+            seed=job.seed,
+            metadata=job.labels,
+        )
+
+    @property
+    def intent_at(self) -> datetime:
+        """When a call may first have left. To be asked only where there is an intent."""
+        if self.job.intent_at is None:
+            raise AssertionError("no intent, nothing to search")
+        return self.job.intent_at
+
+
+def look(claim: Claim) -> Order:
+    """The claimed job as it stands now. Raises StaleClaim when it is somebody else's by now."""
+    with unit_of_work(worker_for(claim.team), seconds=settings().worker_unit_seconds) as session:
+        job = recording(session, Job, claim)
+    with unit_of_work(WORKER) as session:
+        credentials = connections.credentials(session, job.connection_id)
+    return Order(claim, job, credentials)

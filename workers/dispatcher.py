@@ -1,0 +1,95 @@
+"""The dispatcher, the only publisher: finds due rows and hints at them. Run as many as you like; there is no leader.
+
+While the broker is away it runs the short steps itself, under the same leases: slower, not stopped.
+"""
+
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from uuid import UUID
+
+from service.kit import clock, logs, queue, ticks, work
+from service.kit.db import unit_of_work
+from service.kit.errors import Unavailable
+from service.kit.identity import SYSTEM, WORKER
+from service.kit.settings import forget_provider_environment, settings
+from workers.schedule import STEPS, TICKS, Step
+
+log = logs.get(__name__)
+
+_BATCHES_PER_LOOK = 20
+_DATABASE_AWAY_SECONDS = 1.0
+
+
+class Dispatcher:
+    """The loop and what it remembers: since when the broker is away."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._away_since: float | None = None
+
+    def run(self) -> None:
+        """Look, hint, pause, until told to stop."""
+        while not self._stopping.is_set():
+            try:
+                busy = self.look()
+            except Unavailable as error:
+                log.warning("dispatcher.database_away", reason=error.code)
+                self._stopping.wait(_DATABASE_AWAY_SECONDS)
+                continue
+            if not busy:
+                self._stopping.wait(settings().dispatch_seconds)
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """End after the present look."""
+        self._stopping.set()
+
+    def look(self) -> bool:
+        """One look at every kind of work. True when some kind had more than one look takes."""
+        full = False
+        for step in STEPS:
+            limit = step.kind.batch * _BATCHES_PER_LOOK
+            with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
+                ids = work.due(session, step.kind, limit=limit)
+            for start in range(0, len(ids), step.kind.batch):
+                self._hint(step, ids[start : start + step.kind.batch])
+            full = full or len(ids) == limit
+        return full
+
+    def _hint(self, step: Step, ids: Sequence[UUID]) -> None:
+        now = clock.monotonic()
+        away = 0.0 if self._away_since is None else now - self._away_since
+        try:
+            queue.hint(step.kind, ids)
+        except queue.BrokerAway as error:
+            if self._away_since is None:
+                self._away_since = now
+                log.warning("dispatcher.broker_away", reason=str(error))
+            if step.short and away >= settings().rescue_after_seconds:
+                step.run(ids)
+        else:
+            if self._away_since is not None:
+                log.info("dispatcher.broker_back", seconds=round(away, 1))
+            self._away_since = None
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    logs.configure(settings().log_level)
+    forget_provider_environment()
+    dispatcher = Dispatcher()
+    signal.signal(signal.SIGTERM, dispatcher.stop)
+    signal.signal(signal.SIGINT, dispatcher.stop)
+    while True:
+        try:
+            with unit_of_work(SYSTEM) as session:
+                ticks.install(session, [ticks.Schedule(name, seconds) for name, (seconds, _) in TICKS.items()])
+            break
+        except Unavailable:
+            threading.Event().wait(_DATABASE_AWAY_SECONDS)
+    dispatcher.run()
+
+
+if __name__ == "__main__":
+    main()

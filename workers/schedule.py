@@ -1,0 +1,61 @@
+"""What is done when: the kinds of work with the flow that does each, and what ticks how often. One page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from service import datasets, jobs, registry
+from service.datasets import flows as dataset_flows
+from service.jobs import flows as job_flows
+from service.kit import idempotency, ticks, work
+from service.kit.db import unit_of_work
+from service.kit.identity import SYSTEM, WORKER
+from service.registry import flows as registry_flows
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A kind of work, and the flow that takes a batch of it. `short` ones the dispatcher may run itself."""
+
+    kind: work.Kind
+    run: Callable[[Sequence[UUID]], None]
+    short: bool = True
+
+
+def purge_idempotency_keys() -> None:
+    """Forget Idempotency-Keys after their seven days."""
+    with unit_of_work(SYSTEM) as session:
+        idempotency.purge(session)
+
+
+TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
+    "idempotency.purge": (3600.0, purge_idempotency_keys),
+}
+"""Name → seconds between two runs, and what runs."""
+
+
+def run_ticks(ids: Sequence[UUID]) -> None:
+    """Run those of `ids` that are due and free. A tick that fails is due again after its usual time."""
+    with unit_of_work(WORKER) as session:
+        claims = work.claim(session, ticks.KIND, ids)
+    for claimed in claims:
+        with unit_of_work(SYSTEM) as session:
+            name = work.recording(session, ticks.Tick, claimed).name
+        try:
+            if name in TICKS:
+                TICKS[name][1]()
+        finally:
+            with unit_of_work(SYSTEM) as session:
+                tick = work.recording(session, ticks.Tick, claimed)
+                work.proceed(tick, seconds=tick.every_seconds)
+
+
+STEPS: Final = (
+    Step(jobs.SUBMIT, job_flows.submit),
+    Step(jobs.FOLLOW, job_flows.follow),
+    Step(registry.PROBE, registry_flows.probe),
+    Step(datasets.VALIDATE, dataset_flows.validate, short=False),
+    Step(ticks.KIND, run_ticks),
+)
+QUEUES: Final = tuple(dict.fromkeys(step.kind.queue for step in STEPS))
