@@ -1,0 +1,46 @@
+"""Writes of the catalog: loading the seed, which may be done at every deployment."""
+
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.catalog import seed
+from service.catalog.models import BaseModel, Price
+from service.kit.ids import new_id
+
+_MODEL_KEY: Final = ("provider", "id")
+_PRICE_KEY: Final = ("provider", "model", "meter", "effective_from")
+_PRICED: Final = ("amount", "unit_quantity", "currency")
+
+
+class PriceChanged(Exception):
+    """The seed contradicts a price that may have been charged already: a new price needs a later day of its own."""
+
+
+def load_seed(session: Session) -> None:
+    """Bring base models and prices in line with the data files; again changes nothing. Needs an operator's unit.
+
+    Models are updated; prices are only ever added. Raises PriceChanged where a file alters one that is in the book.
+    """
+    for offer in seed.offers():
+        _upsert_models(session, offer.models)
+        _add_prices(session, offer.prices)
+
+
+def _upsert_models(session: Session, models: list[seed.Row]) -> None:
+    statement = insert(BaseModel)
+    changed = {name: statement.excluded[name] for name in models[0] if name not in _MODEL_KEY}
+    session.execute(statement.on_conflict_do_update(index_elements=_MODEL_KEY, set_=changed), models)
+
+
+def _add_prices(session: Session, prices: list[seed.Row]) -> None:
+    session.execute(insert(Price).on_conflict_do_nothing(), [{"id": new_id(), **price} for price in prices])
+    providers = {price["provider"] for price in prices}
+    book = session.scalars(select(Price).where(Price.provider.in_(providers)))
+    known = {tuple(getattr(row, name) for name in _PRICE_KEY): row for row in book}
+    for price in prices:
+        row = known[tuple(price[name] for name in _PRICE_KEY)]
+        if any(getattr(row, name) != price[name] for name in _PRICED):
+            raise PriceChanged(f"{price} is {row.amount} {row.currency} per {row.unit_quantity} in the price book")

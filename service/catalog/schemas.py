@@ -1,0 +1,95 @@
+"""What `GET /v1/base-models` and `GET /v1/prices` promise."""
+
+from datetime import date, datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.catalog.errors import NotTrainable
+from service.catalog.rules import BaseModelFacts, PriceFacts
+from service.kit import ids, money
+
+
+class PriceView(BaseModel):
+    """A price: so much for every `unit_quantity` of a meter, from an instant on until the next price of that meter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "price",
+                    "id": "price_01kagdwa5ye0h8m9c6j7t5a3xq",
+                    "provider": "openai",
+                    "model": "gpt-4.1-mini-2025-04-14",
+                    "meter": "training_tokens",
+                    "amount": "5.00",
+                    "currency": "USD",
+                    "unit_quantity": 1000000,
+                    "effective_from": "2025-10-01T00:00:00Z",
+                }
+            ]
+        }
+    )
+    object: Literal["price"] = "price"
+    id: str = Field(description="Never changes its meaning: jobs and ledger entries name it.")
+    provider: str = Field(examples=["openai"])
+    model: str = Field(description="The base model's id, never an alias.")
+    meter: str = Field(description="What is counted: `training_tokens`, `training_hours`, `input_tokens`, …")
+    amount: money.Amount = Field(description="Price of `unit_quantity`.")
+    currency: str = Field(description="ISO 4217.")
+    unit_quantity: int = Field(description="How many tokens or hours `amount` is for.")
+    effective_from: datetime
+
+    @classmethod
+    def of(cls, price: PriceFacts) -> Self:
+        """The row as users see it."""
+        return cls(
+            id=ids.show("price", price.id),
+            provider=price.provider,
+            model=price.model,
+            meter=price.meter,
+            amount=price.amount,
+            currency=price.currency,
+            unit_quantity=int(price.unit_quantity),
+            effective_from=price.effective_from,
+        )
+
+
+class BaseModelView(BaseModel):
+    """A model of a provider that can be fine-tuned, or once could, or is asked for although it cannot."""
+
+    object: Literal["base_model"] = "base_model"
+    provider: str = Field(examples=["openai"])
+    id: str = Field(examples=["gpt-4.1-mini-2025-04-14"])
+    aliases: list[str] = Field(description="Undated names a job may use; it is created on `id`.")
+    methods: list[str] = Field(description="Ways to train it: `supervised`, `dpo`, `reinforcement`. Empty: none.")
+    format: str = Field(description="Shape of its training data: `chat` or `prompt_completion`.")
+    vision: bool = Field(description="Whether training data may hold images.")
+    encoding: str = Field(description="Its tokenizer.", examples=["o200k_base"])
+    example_tokens_max: int = Field(description="The provider cuts longer examples to this many tokens.")
+    trainable_until: date | None = Field(description="First day (UTC) on which no job can be created.")
+    shutdown_date: date | None = Field(description="First day (UTC) on which it and all its fine-tunes are off.")
+    replacement: str | None = Field(description="What to take instead.")
+    trainable: bool = Field(description="Whether a job can be created on it now.")
+    why_not: str | None = Field(description="The reason, if not.")
+    prices: list[PriceView] = Field(description="The prices in force now.")
+
+    @classmethod
+    def of(cls, model: BaseModelFacts, refusal: NotTrainable | None, prices: list[PriceFacts]) -> Self:
+        """The snapshot as users see it."""
+        return cls(
+            provider=model.provider,
+            id=model.id,
+            aliases=list(model.aliases),
+            methods=list(model.methods),
+            format=model.format,
+            vision=model.vision,
+            encoding=model.encoding,
+            example_tokens_max=model.example_tokens_max,
+            trainable_until=model.trainable_until,
+            shutdown_date=model.shutdown_date,
+            replacement=model.replacement,
+            trainable=refusal is None,
+            why_not=refusal.message if refusal else None,
+            prices=[PriceView.of(price) for price in prices],
+        )

@@ -1,0 +1,76 @@
+"""Reads the dated data files beside it: what providers offer, and at what price."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+
+from service.catalog.rules import UNITS
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Rows of both tables for one provider; the prices have no id yet."""
+
+    models: list[Row]
+    prices: list[Row]
+
+
+def offers() -> list[Offer]:
+    """What every file offers. A file that is `like` another offers the same, but knows no end after its `as_of`."""
+    files = [tomllib.loads(one.read_text()) for one in sorted(_folder(), key=lambda one: one.name)]
+    written = {file["provider"]: file for file in files if "like" not in file}
+    return [_offer(file, written[file.get("like", file["provider"])]) for file in files]
+
+
+def _folder() -> Iterator[Any]:
+    return (one for one in resources.files("service.catalog").joinpath("data").iterdir() if one.name.endswith(".toml"))
+
+
+def _offer(file: Row, content: Row) -> Offer:
+    provider, as_of = file["provider"], file.get("as_of")
+    models: list[Row] = []
+    prices: list[Row] = []
+    for model in content["models"]:
+        models.append(_model(provider, model, as_of))
+        for listed in model.get("prices", []):
+            prices.extend(_prices(provider, model["id"], content["currency"], listed))
+    return Offer(models, prices)
+
+
+def _model(provider: str, model: Row, as_of: date | None) -> Row:
+    def end(name: str) -> date | None:
+        day: date | None = model.get(name)
+        return None if day is None or (as_of is not None and day > as_of) else day
+
+    return {
+        "provider": provider,
+        "id": model["id"],
+        "aliases": model.get("aliases", []),
+        "methods": model["methods"],
+        "format": model.get("format", "chat"),
+        "vision": model.get("vision", False),
+        "encoding": model["encoding"],
+        "example_tokens_max": model["example_tokens_max"],
+        "trainable_until": end("trainable_until"),
+        "shutdown_date": end("shutdown_date"),
+        "replacement": model.get("replacement"),
+    }
+
+
+def _prices(provider: str, model: str, currency: str, listed: Row) -> Iterator[Row]:
+    for meter in listed.keys() - {"from"}:
+        yield {
+            "provider": provider,
+            "model": model,
+            "meter": meter,
+            "unit_quantity": UNITS[meter],
+            "amount": Decimal(listed[meter]),
+            "currency": currency,
+            "effective_from": datetime.combine(listed["from"], time(), UTC),
+        }
