@@ -27,6 +27,6 @@ from service.catalog.schemas import BaseModelView, PriceView
 
 __all__ = [
     "BaseModelFacts", "BaseModelView", "MethodUnsupported", "ModelRetired", "NotTrainable", "PriceChanged",
-    "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "base_model", "list_base_models", "load_seed",
-    "price", "price_row", "prices", "trainable", "trainable_models",
+    "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "base_model",
+    "list_base_models", "load_seed", "price", "price_row", "prices", "trainable", "trainable_models",
 ]  # fmt: skip

@@ -36,8 +36,8 @@ def trainable(
 ) -> BaseModelFacts:
     """The snapshot, if a job can be created on it at that instant.
 
-    Raises UnknownBaseModel or NotTrainable (as ModelRetired, TrainingClosed or MethodUnsupported where it is one of these);
-    each names what to train instead. `method=None` asks for any method.
+    Raises UnknownBaseModel or NotTrainable (or its ModelRetired, TrainingClosed, MethodUnsupported); each names what to
+    train instead. `method=None` asks for any method.
     """
     there = offered(session, provider)
     found = rules.resolve(there.values(), model)

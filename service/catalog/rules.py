@@ -67,11 +67,8 @@ def refusal(
     """Why no job can be created that day, as the error to raise; None when one can."""
     if is_trainable(model, day, method):
         return None
-    said: dict[str, Any] = {
-        "model": model.id,
-        "provider": model.provider,
-        "advice": advice(offered, model, day, method),
-    }
+    instead = advice(offered, model, day, method)
+    said: dict[str, Any] = {"model": model.id, "provider": model.provider, "advice": instead}
     if model.shutdown_date and day >= model.shutdown_date:
         return ModelRetired(**said, day=model.shutdown_date, pointer="#/model")
     if not model.methods:
@@ -91,11 +88,11 @@ def advice(offered: Mapping[str, BaseModelFacts], model: BaseModelFacts, day: da
         seen.add(following)
         following = offered[following].replacement
     left = what_is_left(offered.values(), model.provider, day, method)
-    return f"{left} ({model.replacement} is named in its place)" if model.replacement else left
+    return f"{left} (its replacement is {model.replacement})" if model.replacement else left
 
 
 def what_is_left(offered: Iterable[BaseModelFacts], provider: str, day: date, method: str | None = None) -> str:
     """Names everything that can be trained at the provider."""
     left = sorted(one.id for one in offered if is_trainable(one, day, method))
-    means = f" with {method}" if method else ""
-    return f"to be trained{means} there: {', '.join(left)}" if left else f"nothing can be trained{means} at {provider}"
+    means = f"{method} fine-tuning" if method else "fine-tuning"
+    return f"{means} takes {', '.join(left)}" if left else f"there is nothing for {means} at {provider}"
