@@ -4,12 +4,12 @@ Invariants: a provider's key is stored sealed to its row and opens for workers a
 an answer, a log, the audit or a repr. At most one connection is the default of teams that chose none.
 """
 
-from service.connections.commands import create
+from service.connections.commands import create, replace_key
 from service.connections.errors import ConnectionNotFound, NoConnection
 from service.connections.queries import ConnectionFacts, Credentials, credentials, default, find, of_team
 from service.connections.rules import Kind
 
 __all__ = [
     "ConnectionFacts", "ConnectionNotFound", "Credentials", "Kind", "NoConnection", "create", "credentials", "default",
-    "find", "of_team",
+    "find", "of_team", "replace_key",
 ]  # fmt: skip

@@ -1,11 +1,12 @@
 """Writes of connections."""
 
 from pydantic import SecretStr
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service import audit
-from service.connections.errors import BadBaseUrl, ConnectionTaken
+from service.connections.errors import BadBaseUrl, ConnectionNotFound, ConnectionTaken
 from service.connections.models import Connection
 from service.connections.queries import ConnectionFacts, key_place
 from service.connections.rules import Kind, is_base_url
@@ -48,3 +49,15 @@ def create(
         session, actor, "connection.created", object_type="connection", object_id=show("conn", made.id), after=shown
     )
     return made
+
+
+def replace_key(session: Session, actor: Actor, name: str, api_key: SecretStr) -> None:
+    """Seal another key for the account of this name, say after a leak. Raises ConnectionNotFound."""
+    connection_id = session.scalar(select(Connection.id).where(Connection.name == name).with_for_update())
+    if connection_id is None:
+        raise ConnectionNotFound(connection=name)
+    sealed = seal(api_key.get_secret_value(), key_place(connection_id))
+    session.execute(update(Connection).where(Connection.id == connection_id).values(sealed_key=sealed))
+    audit.record(
+        session, actor, "connection.key_replaced", object_type="connection", object_id=show("conn", connection_id)
+    )

@@ -13,6 +13,7 @@ from service.tenants.queries import (
     TeamFacts,
     digest,
     find_team,
+    has_operator,
     keys_for_resolving,
     list_keys,
     list_teams,
@@ -25,6 +26,6 @@ from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCrea
 
 __all__ = [
     "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate", "TeamFacts",
-    "TeamView", "authenticate", "create_key", "create_team", "digest", "find_team", "keys_for_resolving", "list_keys",
-    "list_teams", "me", "parse_key", "revoke_key", "show_team", "team",
+    "TeamView", "authenticate", "create_key", "create_team", "digest", "find_team", "has_operator",
+    "keys_for_resolving", "list_keys", "list_teams", "me", "parse_key", "revoke_key", "show_team", "team",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What can go wrong with teams and keys."""
 
-from service.kit.errors import Conflict, Invalid, NotFound, Unauthenticated
+from service.kit.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable
 
 
 class InvalidKey(Unauthenticated):
@@ -19,6 +19,12 @@ class KeyRevoked(Unauthenticated):
     """This API key was revoked at {revoked_at}. Ask for a new one."""
 
     code = "api_key_revoked"
+
+
+class PepperMissing(Unavailable):
+    """API keys can neither be made nor checked: TUNEPLANE_KEY_PEPPER is not set. An operator must set it."""
+
+    code = "key_pepper_missing"
 
 
 class TeamNotFound(NotFound):

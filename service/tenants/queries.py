@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select, true
 from sqlalchemy.orm import Session
 
 from service.kit.identity import Actor
-from service.kit.ids import read, show
+from service.kit.ids import UnknownId, read, show
 from service.kit.pages import Page, newest_first, page_of
 from service.kit.settings import settings
-from service.tenants.errors import KeyNotFound, TeamNotFound
+from service.tenants.errors import KeyNotFound, PepperMissing, TeamNotFound
 from service.tenants.models import ApiKey, Team
 from service.tenants.rules import SLUG, Role, keyed_digest
 from service.tenants.schemas import KeyView, Me, TeamName, TeamView
@@ -47,14 +47,14 @@ def team(session: Session, team_id: UUID) -> TeamFacts:
     return _facts(_the_team(session, select(Team).where(Team.id == team_id), show("team", team_id)))
 
 
-def find_team(session: Session, slug_or_id: str) -> TeamFacts:
-    """The team of this slug or shown id. Raises TeamNotFound."""
-    return _facts(_look_up(session, slug_or_id))
+def find_team(session: Session, slug_or_id: str, *, within: UUID | None = None) -> TeamFacts:
+    """The team of this slug or shown id; `within` a team there is no other. Raises TeamNotFound."""
+    return _facts(_look_up(session, slug_or_id, within))
 
 
-def show_team(session: Session, slug_or_id: str) -> TeamView:
-    """The team of this slug or shown id, as shown. Raises TeamNotFound."""
-    return TeamView.of(_look_up(session, slug_or_id))
+def show_team(session: Session, slug_or_id: str, *, within: UUID | None = None) -> TeamView:
+    """The same, as shown."""
+    return TeamView.of(_look_up(session, slug_or_id, within))
 
 
 def list_teams(session: Session, *, after: UUID | None, limit: int) -> Page[TeamView]:
@@ -100,19 +100,32 @@ def keys_for_resolving(session_as_resolver: Session) -> list[KeyRecord]:
 
 
 def digest(secret: str) -> bytes:
-    """What is stored of a key's secret: HMAC-SHA-256 under the pepper of this installation."""
+    """What is stored of a key's secret: HMAC-SHA-256 under this installation's pepper. Raises PepperMissing."""
     pepper = settings().key_pepper.get_secret_value()
     if not pepper:
-        raise RuntimeError("TUNEPLANE_KEY_PEPPER is not set: keys can neither be made nor checked")
+        raise PepperMissing
     return keyed_digest(pepper.encode(), secret)
 
 
-def _look_up(session: Session, slug_or_id: str) -> Team:
-    if "_" in slug_or_id:  # a slug has none, an id has
-        return _the_team(session, select(Team).where(Team.id == read("team", slug_or_id)), slug_or_id)
-    if SLUG.fullmatch(slug_or_id) is None:
-        raise TeamNotFound(team=slug_or_id)
-    return _the_team(session, select(Team).where(Team.slug == slug_or_id), slug_or_id)
+def has_operator(session: Session, at: datetime) -> bool:
+    """Whether there is an operator's key that works."""
+    live = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > at)
+    query = select(ApiKey.id).where(ApiKey.role == Role.OPERATOR, ApiKey.revoked_at.is_(None), live).limit(1)
+    return session.scalar(query) is not None
+
+
+def _look_up(session: Session, slug_or_id: str, within: UUID | None) -> Team:
+    is_slug = SLUG.fullmatch(slug_or_id) is not None  # no id is one: ids have an underscore
+    asked = Team.slug == slug_or_id if is_slug else Team.id == _team_id(slug_or_id)
+    own = Team.id == within if within else true()
+    return _the_team(session, select(Team).where(asked, own), slug_or_id)
+
+
+def _team_id(shown: str) -> UUID:
+    try:
+        return read("team", shown)
+    except UnknownId as error:
+        raise TeamNotFound(team=shown) from error
 
 
 def _the_team(session: Session, statement: Select[Team], asked: str) -> Team:
