@@ -17,7 +17,7 @@ from service.catalog.queries import (
     base_model,
     list_base_models,
     price,
-    price_row,
+    price_by_id,
     prices,
     trainable,
     trainable_models,
@@ -28,5 +28,5 @@ from service.catalog.schemas import BaseModelView, PriceView
 __all__ = [
     "BaseModelFacts", "BaseModelView", "MethodUnsupported", "ModelRetired", "NotTrainable", "PriceChanged",
     "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "base_model",
-    "list_base_models", "load_seed", "price", "price_row", "prices", "trainable", "trainable_models",
+    "list_base_models", "load_seed", "price", "price_by_id", "prices", "trainable", "trainable_models",
 ]  # fmt: skip

@@ -68,7 +68,7 @@ def price(session: Session, provider: str, model: str, meter: str, at: datetime)
     return _price_facts(row)
 
 
-def price_row(session: Session, price_id: UUID) -> PriceFacts:
+def price_by_id(session: Session, price_id: UUID) -> PriceFacts:
     """The very row a job was priced with. It never changes, so its id is all there is to freeze."""
     return _price_facts(session.get_one(Price, price_id))
 
