@@ -13,11 +13,12 @@ _TRIES = 10
 
 
 def run() -> None:
-    """Migrate the database of `admin_database_url`."""
-    url = settings().admin_database_url
-    if url is None:
+    """Migrate the database of the caller's login, else of `admin_database_url`."""
+    configured = settings().admin_database_url
+    url = context.config.attributes.get("admin_url") or (configured and configured.get_secret_value())
+    if not url:
         raise SystemExit("TUNEPLANE_ADMIN_DATABASE_URL is not set: migrations need a login that may create roles and tables.")
-    engine = create_engine(url.get_secret_value())
+    engine = create_engine(url)
     for attempt in range(1, _TRIES + 1):
         try:
             with engine.connect() as connection:

@@ -17,7 +17,7 @@ import httpx2
 import psycopg
 from psycopg import sql
 
-from service.cli.embedded import Embedded
+from service.cli.embedded import PostgresServer, ValkeyServer
 from service.cli.processes import Processes
 from service.kit.clock import monotonic
 
@@ -32,10 +32,18 @@ class LocalError(RuntimeError):
 
 
 class LocalStack:
-    """Processes of one Tuneplane over an Embedded pair of servers. Nothing is started until asked."""
+    """Processes of one Tuneplane over servers that run. Nothing is started until asked."""
 
-    def __init__(self, servers: Embedded, folder: Path, *, database: str, settings: Mapping[str, str] | None = None) -> None:
-        self.servers, self.folder, self.database = servers, folder, database
+    def __init__(
+        self,
+        postgres: PostgresServer,
+        valkey: ValkeyServer,
+        folder: Path,
+        *,
+        database: str = "tuneplane",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.postgres, self.valkey, self.folder, self.database = postgres, valkey, folder, database
         self.processes = Processes(folder / "logs")
         self.api_port = free_port()
         self.emulator_port = free_port()
@@ -58,9 +66,9 @@ class LocalStack:
         return inherited | {
             "PYTHONUNBUFFERED": "1",
             "TUNEPLANE_ENVIRONMENT": "demo",
-            "TUNEPLANE_DATABASE_URL": self.servers.database_url(self.database, user="tp_app"),
-            "TUNEPLANE_ADMIN_DATABASE_URL": self.servers.database_url(self.database),
-            "TUNEPLANE_BROKER_URL": self.servers.celery_url(),
+            "TUNEPLANE_DATABASE_URL": self.postgres.url(self.database, "tp_app"),
+            "TUNEPLANE_ADMIN_DATABASE_URL": self.postgres.url(self.database),
+            "TUNEPLANE_BROKER_URL": self.valkey.celery_url(),
             "TUNEPLANE_STORAGE_URL": f"file://{self.folder / 'objects'}",
             "TUNEPLANE_KEY_PEPPER": pepper,
             "TUNEPLANE_MASTER_KEY": master,
@@ -69,7 +77,7 @@ class LocalStack:
 
     def create_database(self, *, template: str | None = None) -> None:
         """Make the database, empty or as a copy; an existing one is kept."""
-        url = self.servers.database_url("postgres").replace("postgresql+psycopg", "postgresql")
+        url = self.postgres.url("postgres").replace("postgresql+psycopg", "postgresql")
         with psycopg.connect(url, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database]).fetchone()
             if known is None:
