@@ -1,0 +1,121 @@
+"""Fine-tuning jobs: estimate, submit, watch, cancel."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi.responses import JSONResponse
+
+from service import jobs
+from service.api.deps import MayAsTeam
+from service.api.errors import problems
+from service.kit import clock, idempotency, pages
+from service.kit.db import read_only, unit_of_work
+from service.kit.identity import Actor
+from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
+
+router = APIRouter(tags=["jobs"])
+
+POLL_SECONDS = "10"  # a hint how soon to ask again
+
+JobRef = Annotated[str, Path(description="Id of the job.", examples=["job_01m7w6kt9eepp87nc93bk07v4n"])]
+MayRead = Annotated[Actor, MayAsTeam("jobs:read")]
+MayWrite = Annotated[Actor, MayAsTeam("jobs:write")]
+
+
+@router.post(
+    "/v1/jobs/estimate", summary="Price a job before it is submitted", responses=problems(401, 403, 404, 409, 422)
+)
+def estimate_job(body: jobs.JobRequest, actor: MayRead) -> jobs.Estimate:
+    """What submitting the same body would reserve, and whether the budget has room. Reserves nothing."""
+    with read_only(actor) as session:
+        return jobs.estimate(session, actor, body, clock.now())
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    summary="Submit a fine-tuning job",
+    response_model=jobs.JobView,
+    responses=problems(401, 403, 404, 409, 422),
+)
+def create_job(
+    body: jobs.JobRequest,
+    actor: MayWrite,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="Any text of yours; within seven days the same request with it gives the same job, never a second."),
+    ] = None,
+) -> Response:
+    """Reserve the job's price from the team's budget and take it on; workers bring it to the provider.
+
+    `409 dataset_not_ready` while the dataset is still being checked, `403 budget_exceeded` where the budget has no room.
+    Send an `Idempotency-Key`, so that a repeated request cannot become a second job.
+    """
+    request = {"method": "POST", "path": "/v1/jobs", "body": body.model_dump(mode="json", by_alias=True)}
+
+    with unit_of_work(actor) as session:
+
+        def submit() -> dict[str, Any]:
+            job = jobs.submit(session, actor, body, clock.now())
+            return jobs.JobView.of(job).model_dump(mode="json", by_alias=True)
+
+        outcome = idempotency.once(session, actor.team, idempotency_key, request, submit)
+    headers = {"Location": f"/v1/jobs/{outcome.answer['id']}", "Retry-After": POLL_SECONDS}
+    if outcome.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return JSONResponse(outcome.answer, status_code=202, headers=headers)
+
+
+@router.get("/v1/jobs", summary="List jobs", responses=problems(401, 403, 404, 422))
+def list_jobs(
+    actor: MayRead,
+    after: Annotated[str | None, Query(description="`last_id` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items a page.")] = LIMIT_DEFAULT,
+    state: Annotated[jobs.State | None, Query(description="Only jobs in this state.")] = None,
+    model: Annotated[str | None, Query(description="Only jobs that train this base model.")] = None,
+) -> Page[jobs.JobView]:
+    """The team's jobs, newest first."""
+    with read_only(actor) as session:
+        rows, has_more = jobs.page(session, actor.team, after=after, limit=limit, state=state, model=model)
+        return pages.page_of([jobs.JobView.of(row) for row in rows], has_more=has_more)
+
+
+@router.get("/v1/jobs/{job}", summary="Read a job", responses=problems(401, 403, 404))
+def get_job(job: JobRef, actor: MayRead) -> jobs.JobView:
+    """How the job stands, what it may cost, and once it ended what it did cost."""
+    with read_only(actor) as session:
+        return jobs.JobView.of(jobs.get(session, actor.team, job))
+
+
+@router.get("/v1/jobs/{job}/events", summary="Read a job's history", responses=problems(401, 403, 404, 422))
+def list_job_events(
+    job: JobRef,
+    actor: MayRead,
+    after: Annotated[int, Query(ge=0, description="`last_seq` of the page before.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="Items a page.")] = 100,
+) -> jobs.JobEventPage:
+    """State changes and the provider's own events, oldest first and numbered without gaps."""
+    with read_only(actor) as session:
+        rows, has_more = jobs.events(session, jobs.get(session, actor.team, job), after=after, limit=limit)
+        data = [jobs.JobEventView.of(row) for row in rows]
+        return jobs.JobEventPage(data=data, has_more=has_more, last_seq=data[-1].seq if data else after)
+
+
+@router.get("/v1/jobs/{job}/metrics", summary="Read a job's curves", responses=problems(401, 403, 404))
+def list_job_metrics(job: JobRef, actor: MayRead) -> jobs.JobMetrics:
+    """Loss and token accuracy by step, as the provider measured them."""
+    with read_only(actor) as session:
+        rows = jobs.metrics(session, jobs.get(session, actor.team, job))
+        return jobs.JobMetrics(data=[jobs.JobMetricView.of(row) for row in rows])
+
+
+@router.post(
+    "/v1/jobs/{job}/cancel", status_code=202, summary="Cancel a job", responses=problems(401, 403, 404, 409)
+)
+def cancel_job(job: JobRef, actor: MayWrite) -> jobs.JobView:
+    """End the job. A race with the provider: the outcome is what the provider says, and the money stays held until then.
+
+    Repeating it changes nothing; a job that ended otherwise is `409 job_is_over`.
+    """
+    with unit_of_work(actor) as session:
+        return jobs.JobView.of(jobs.cancel(session, actor, job, clock.now()))
