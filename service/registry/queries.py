@@ -1,0 +1,156 @@
+"""Reads of the registry. Row-level security shows a team its own models only; the filters here say the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session, aliased
+
+from service import tenants
+from service.kit.ids import show
+from service.kit.pages import Page, newest_first, page_of
+from service.registry.errors import ModelNotFound
+from service.registry.models import Alias, Model, ModelVersion
+from service.registry.schemas import AliasView, ModelView, VersionView
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What registering returns."""
+
+    id: UUID
+    model_id: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What an alias means, and since when."""
+
+    team_id: UUID
+    name: str
+    alias: str
+    model: str
+    base_model: str
+    version: int
+    job_id: UUID
+    activated_at: datetime
+    shutdown_date: date | None
+    previous_model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All it takes to resolve any alias for any key without a database."""
+
+    keys: Mapping[str, tenants.KeyRecord]
+    resolutions: Sequence[Resolution]
+
+
+def find_model(session: Session, team_id: UUID, name: str) -> ModelView:
+    """The team's model of this name. Raises ModelNotFound."""
+    row = session.scalars(select(Model).where(Model.team_id == team_id, Model.name == name)).one_or_none()
+    if row is None:
+        raise ModelNotFound(name=name)
+    return _views(session, team_id, [row])[0]
+
+
+def list_models(session: Session, team_id: UUID, *, after: UUID | None, limit: int) -> Page[ModelView]:
+    """The team's models, newest first."""
+    owned = select(Model).where(Model.team_id == team_id)
+    rows, has_more = newest_first(session, owned, Model.id, after=after, limit=limit)
+    return page_of(_views(session, team_id, rows), has_more=has_more)
+
+
+def alias_view(session: Session, team_id: UUID, model_id: UUID, alias: str) -> AliasView:
+    """Where an alias that exists points."""
+    return next(view for _, view in _aliases(session, team_id, [model_id]) if view.alias == alias)
+
+
+def load_snapshot(session_as_resolver: Session) -> Snapshot:
+    """Everything, in two statements."""
+    keys = {record.key_id: record for record in tenants.keys_for_resolving(session_as_resolver)}
+    previous = aliased(ModelVersion)
+    rows = session_as_resolver.execute(
+        select(
+            Alias.team_id,
+            Model.name,
+            Alias.alias,
+            ModelVersion.provider_model_id.label("model"),
+            ModelVersion.base_model,
+            ModelVersion.number.label("version"),
+            ModelVersion.job_id,
+            Alias.moved_at.label("activated_at"),
+            ModelVersion.shutdown_date,
+            previous.provider_model_id.label("previous_model"),
+        )
+        .join(Model, and_(Model.team_id == Alias.team_id, Model.id == Alias.model_id))
+        .join(ModelVersion, and_(ModelVersion.team_id == Alias.team_id, ModelVersion.id == Alias.version_id))
+        .outerjoin(previous, and_(previous.team_id == Alias.team_id, previous.id == Alias.previous_version_id))
+        .order_by(Alias.team_id, Model.name, Alias.alias)
+    )
+    return Snapshot(keys, [Resolution(**row) for row in rows.mappings()])
+
+
+def _views(session: Session, team_id: UUID, rows: Sequence[Model]) -> list[ModelView]:
+    ids = [row.id for row in rows]
+    versions = session.scalars(
+        select(ModelVersion)
+        .where(ModelVersion.team_id == team_id, ModelVersion.model_id.in_(ids))
+        .order_by(ModelVersion.number.desc())
+    ).all()
+    aliases = _aliases(session, team_id, ids)
+    return [
+        ModelView(
+            id=show("model", row.id),
+            name=row.name,
+            created_at=row.created_at,
+            versions=[_version_view(version) for version in versions if version.model_id == row.id],
+            aliases=[view for model_id, view in aliases if model_id == row.id],
+        )
+        for row in rows
+    ]
+
+
+def _version_view(row: ModelVersion) -> VersionView:
+    return VersionView(
+        id=show("mver", row.id),
+        number=row.number,
+        model=row.provider_model_id,
+        base_model=row.base_model,
+        job=show("job", row.job_id),
+        dataset=show("dset", row.dataset_id),
+        state=row.state,
+        attention=row.attention,
+        created_at=row.created_at,
+        ready_at=row.ready_at,
+        shutdown_date=row.shutdown_date,
+    )
+
+
+def _aliases(session: Session, team_id: UUID, model_ids: Sequence[UUID]) -> list[tuple[UUID, AliasView]]:
+    """Each with its model's id."""
+    previous = aliased(ModelVersion)
+    rows = session.execute(
+        select(Alias, ModelVersion.number, previous.number.label("previous_number"))
+        .join(ModelVersion, and_(ModelVersion.team_id == Alias.team_id, ModelVersion.id == Alias.version_id))
+        .outerjoin(previous, and_(previous.team_id == Alias.team_id, previous.id == Alias.previous_version_id))
+        .where(Alias.team_id == team_id, Alias.model_id.in_(model_ids))
+        .order_by(Alias.alias)
+    )
+    return [
+        (
+            alias.model_id,
+            AliasView(
+                alias=alias.alias,
+                version=number,
+                previous_version=previous_number,
+                moved_at=alias.moved_at,
+                moved_by=alias.moved_by,
+                reason=alias.reason,
+            ),
+        )
+        for alias, number, previous_number in rows
+    ]
