@@ -81,9 +81,9 @@ def _checked(form: FormData) -> tuple[UploadFile, str, int | None]:
 def _listed(world: World, request: Request) -> Iterator[StoredFile]:
     """The project's files old enough to be listed, newest first or last as asked."""
     purpose, order = request.query_params.get("purpose"), request.query_params.get("order", "desc")
-    files = sorted(world.files.values(), key=lambda file: file.created_at, reverse=order == "desc")
+    files = sorted(world.files.values(), key=lambda file: file.created_at)
     old_enough = time.monotonic() - world.settings.list_lag_seconds
-    for file in files:
+    for file in files if order == "asc" else reversed(files):
         if world.file(request.state.project, file.id) and purpose in (None, file.purpose) and file.born <= old_enough:
             yield file
 
