@@ -7,8 +7,9 @@ import base64
 import os
 import secrets
 import socket
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import sleep
 from typing import Final, Self
@@ -42,11 +43,11 @@ class LocalStack:
         *,
         database: str = "tuneplane",
         settings: Mapping[str, str] | None = None,
+        ports: tuple[int, int] | None = None,
     ) -> None:
         self.postgres, self.valkey, self.folder, self.database = postgres, valkey, folder, database
         self.processes = Processes(folder / "logs")
-        self.api_port = free_port()
-        self.emulator_port = free_port()
+        self.api_port, self.emulator_port = ports or (free_port(), free_port())
         self.environment = self._environment(settings or {})
 
     @property
@@ -129,6 +130,33 @@ class LocalStack:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def bring_up(stack: LocalStack, *, speed: float) -> str:
+    """Everything running, with schema, prices, a connection to the emulator and an operator's key, which is returned."""
+    stack.create_database()
+    stack.start_emulator(speed=speed)
+    tuneplane = [PYTHON, "-m", "service.cli"]
+    environment = {**stack.environment, "TUNEPLANE_PROVIDER_API_KEY": PROVIDER_KEY}
+    _run([*tuneplane, "admin", "migrate"], environment)
+    kept = stack.folder / "operator-key"
+    bootstrap = ["admin", "bootstrap", "--kind", "compatible", "--provider", "emulator", "--base-url", f"{stack.emulator_url}/v1"]
+    said = _run([*tuneplane, *bootstrap], environment)
+    key = next((word for word in said.split() if word.startswith("tp_")), None)
+    if key:
+        kept.write_text(key)
+        kept.chmod(0o600)
+    stack.start_api()
+    stack.start_worker()
+    stack.start_dispatcher()
+    return kept.read_text()
+
+
+def _run(command: Sequence[str | Path], environment: Mapping[str, str]) -> str:
+    done = subprocess.run([str(part) for part in command], env=dict(environment), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LocalError(f"{' '.join(map(str, command[1:]))} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def free_port() -> int:
