@@ -17,6 +17,7 @@ from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
 from service import catalog, connections, tenants
+from service.cli.migrate import migrate as upgrade
 from service.kit import clock
 from service.kit.db import unit_of_work
 from service.kit.identity import CLI
@@ -49,11 +50,12 @@ def migrate() -> None:
     url = settings().admin_database_url
     if url is None:
         raise typer.BadParameter("TUNEPLANE_ADMIN_DATABASE_URL is not set: it takes a login that may create roles.")
-    plain = make_url(url.get_secret_value()).set(drivername="postgresql").render_as_string(hide_password=False)
+    admin_url = url.get_secret_value()
+    plain = make_url(admin_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         # A session's lock: it ends with this connection, also when this process is killed.
         connection.execute("SELECT pg_advisory_lock(hashtextextended('tuneplane migrate', 0))")
-        _upgrade()
+        upgrade(admin_url)
         _set_login_password(connection)
         with unit_of_work(CLI, seconds=settings().worker_unit_seconds) as session:
             catalog.load_seed(session)
@@ -158,21 +160,6 @@ def _provider_key(file: Path | None, value: str | None) -> SecretStr:
             "The provider's key is missing: give --api-key-file or set TUNEPLANE_PROVIDER_API_KEY."
         )
     return SecretStr(key)
-
-
-def _upgrade() -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    # Beside the package in a checkout; in the working directory where the package itself is installed elsewhere.
-    places = (Path(__file__).parents[2], Path.cwd())
-    root = next((place for place in places if (place / "alembic.ini").exists()), None)
-    if root is None:
-        raise typer.BadParameter(f"There are no migrations in {' or '.join(map(str, places))}.")
-    config = Config(root / "alembic.ini")
-    for option, value in (("script_location", root / "migrations"), ("prepend_sys_path", root)):
-        config.set_main_option(option, str(value).replace("%", "%%"))
-    command.upgrade(config, "head")
 
 
 def _set_login_password(connection: psycopg.Connection[Any]) -> None:
