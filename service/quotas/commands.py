@@ -1,0 +1,133 @@
+"""Writes of limits and reservations. Each moves a month's totals together with the rows they are the sum of."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service import audit
+from service.kit import ids, money
+from service.kit.identity import Actor
+from service.quotas import queries, rules
+from service.quotas.errors import BudgetExceeded, NoBudget
+from service.quotas.models import Budget, BudgetMonth, Reservation
+from service.quotas.rules import Settlement
+from service.quotas.schemas import BudgetView
+from service.tenants import TeamFacts
+
+_FOR_UPDATE: Final[Any] = {"with_for_update": True, "populate_existing": True}
+
+
+def set_budget(session: Session, actor: Actor, team: TeamFacts, monthly_limit: Decimal, *, at: datetime) -> BudgetView:
+    """Give the team this limit for the month of `at` and all later ones; months before keep theirs.
+
+    Below what is spent and held it only stops new grants.
+    """
+    month = rules.month_of(at, team.time_zone)
+    before = queries.budget(session, team, at).limit
+    standing = insert(Budget).values(team_id=team.id, monthly_limit=monthly_limit)
+    changed = {"monthly_limit": standing.excluded.monthly_limit}
+    session.execute(standing.on_conflict_do_update(index_elements=["team_id"], set_=changed))
+    # A reservation may be opening this month or the next with the old limit just now: wait for its row, then change it.
+    for opened in (month, rules.next_month(month)):
+        _open(session, team.id, opened)
+    session.execute(
+        update(BudgetMonth)
+        .where(BudgetMonth.team_id == team.id, BudgetMonth.month >= month)
+        .values(limit_amount=monthly_limit)
+    )
+    audit.record(
+        session,
+        actor,
+        "budget.set",
+        object_type="budget",
+        object_id=ids.show("team", team.id),
+        team_id=team.id,
+        before=None if before is None else {"monthly_limit": money.text(before)},
+        after={"monthly_limit": money.text(monthly_limit)},
+    )
+    return queries.budget(session, team, at)
+
+
+def reserve(session: Session, team: TeamFacts, job_id: UUID, amount: Decimal, *, base_model: str, at: datetime) -> None:
+    """Hold the most a job may cost, until it is settled or released; raises BudgetExceeded and then holds nothing.
+
+    Of any number of callers at once only those are granted whose money fits together. Call it last in the transaction:
+    until that ends, the team's other grants wait. A job is granted once: a second time is an integrity error.
+    """
+    asked = money.amount(amount)
+    if asked < 0:
+        raise ValueError(f"cannot hold {asked}")
+    month = rules.month_of(at, team.time_zone)
+    _open(session, team.id, month)
+    granted = session.scalar(
+        update(BudgetMonth)
+        .where(BudgetMonth.team_id == team.id, BudgetMonth.month == month)
+        .where(BudgetMonth.limit_amount - BudgetMonth.reserved - BudgetMonth.spent >= asked)
+        .values(reserved=BudgetMonth.reserved + asked)
+        .returning(BudgetMonth.month)
+    )
+    if granted is None:
+        raise _refusal(queries.budget(session, team, at), asked)
+    session.execute(
+        insert(Reservation).values(
+            team_id=team.id, job_id=job_id, team_slug=team.slug, month=month, base_model=base_model, amount=asked
+        )
+    )
+
+
+def lock(session: Session, team_id: UUID, job_id: UUID) -> None:
+    """Let nobody else settle or release the job's reservation before this transaction ends."""
+    session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE)
+
+
+def settle(session: Session, team_id: UUID, job_id: UUID, actual: Decimal) -> Settlement:
+    """Turn what is held for the job into `actual` spent, to whatever it comes: a bill is never refused.
+
+    Not once but for each charge, because each counts: a second one, or one after a release, finds nothing held any more
+    and is an overrun. That no charge comes twice is the ledger's promise, so only `costs` calls this.
+    """
+    row = session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE)
+    freed = row.amount if row.state == "held" else money.ZERO
+    over = actual > freed
+    row.state, row.ended_at = "settled", row.ended_at or func.now()
+    row.settled_amount += actual
+    row.overrun = row.overrun or over
+    _move(session, row, freed=freed, spent=actual)
+    return Settlement(row.month, over)
+
+
+def release(session: Session, team_id: UUID, job_id: UUID) -> None:
+    """Give back what is held for the job, if anything is."""
+    row = session.get(Reservation, (team_id, job_id), **_FOR_UPDATE)
+    if row is not None and row.state == "held":
+        row.state, row.ended_at = "released", func.now()
+        _move(session, row, freed=row.amount, spent=money.ZERO)
+
+
+def _open(session: Session, team_id: UUID, month: date) -> None:
+    """Write the month's row with the standing limit, unless it is there or there is no limit."""
+    standing = select(Budget.team_id, literal(month), Budget.monthly_limit).where(Budget.team_id == team_id)
+    session.execute(
+        insert(BudgetMonth).from_select(["team_id", "month", "limit_amount"], standing).on_conflict_do_nothing()
+    )
+
+
+def _move(session: Session, row: Reservation, *, freed: Decimal, spent: Decimal) -> None:
+    session.flush()
+    session.execute(
+        update(BudgetMonth)
+        .where(BudgetMonth.team_id == row.team_id, BudgetMonth.month == row.month)
+        .values(reserved=BudgetMonth.reserved - freed, spent=BudgetMonth.spent + spent)
+    )
+
+
+def _refusal(budget: BudgetView, asked: Decimal) -> BudgetExceeded:
+    amounts = {"limit": budget.limit or money.ZERO, "spent": budget.spent, "held": budget.held, "left": budget.left}
+    facts: dict[str, Any] = {name: money.text(amount) for name, amount in (*amounts.items(), ("asked", asked))}
+    refusal = NoBudget if budget.limit is None else BudgetExceeded
+    return refusal(**facts, currency=budget.currency, resets_at=f"{budget.resets_at:%Y-%m-%dT%H:%M:%SZ}")
