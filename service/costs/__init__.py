@@ -1,0 +1,18 @@
+"""Costs apply prices, own the ledger and are the only domain that changes what a team has spent.
+
+Invariants: an entry names the account it debits and the one it credits, so the ledger balances by construction; entries
+are only ever added, by privilege and by trigger; no bill of a provider is booked twice, in whatever team; an entry's
+amount is its quantity at its unit price, both written on it; a report's total is the sum of its rows.
+"""
+
+from service.costs.commands import charge_training, release
+from service.costs.errors import BadPeriod, UnknownGroup
+from service.costs.exports import as_csv
+from service.costs.queries import report
+from service.costs.rules import GROUPS, Period, groups, period, quote
+from service.costs.schemas import CostReport
+
+__all__ = [
+    "GROUPS", "BadPeriod", "CostReport", "Period", "UnknownGroup", "as_csv", "charge_training", "groups", "period",
+    "quote", "release", "report",
+]  # fmt: skip

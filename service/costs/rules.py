@@ -1,0 +1,79 @@
+"""What tokens cost, which month a report is about, and how its keys are written. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, localcontext
+from typing import Final, Protocol
+
+from service.costs.errors import BadPeriod, UnknownGroup
+from service.kit import money
+
+GROUPS: Final = ("team", "base_model", "model", "job")
+_MONTH: Final = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
+# What begins a formula, and its full-width twins (U+FF1D …) that some spreadsheets take for the same.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+class Priced(Protocol):
+    """What of a price a quote depends on."""
+
+    @property
+    def meter(self) -> str: ...
+    @property
+    def amount(self) -> Decimal: ...
+    @property
+    def unit_quantity(self) -> Decimal: ...
+
+
+def quote(price: Priced, tokens: int) -> Decimal:
+    """What training on so many tokens costs, exact before it is rounded once, half to even, to ten places."""
+    if price.meter != "training_tokens" or tokens < 0:
+        raise ValueError(f"cannot quote {tokens} tokens by {price.meter}")
+    with localcontext(prec=60):
+        return money.amount(price.amount * tokens / price.unit_quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A calendar month: of UTC for what is settled, of each team's own clocks for what is held."""
+
+    month: date
+
+    @property
+    def start(self) -> datetime:
+        """Its first instant."""
+        return datetime(self.month.year, self.month.month, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after it."""
+        return datetime(self.month.year + self.month.month // 12, self.month.month % 12 + 1, 1, tzinfo=UTC)
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
+def period(text: str) -> Period:
+    """The month written as YYYY-MM, from 2000 to 2099. Raises BadPeriod."""
+    found = _MONTH.fullmatch(text)
+    if found is None:
+        raise BadPeriod(period=text, pointer="period")
+    return Period(date(int(found[1]), int(found[2]), 1))
+
+
+def groups(text: str) -> tuple[str, ...]:
+    """The keys of a report, as asked for, each once. Raises UnknownGroup."""
+    asked = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for group in asked:
+        if group not in GROUPS:
+            raise UnknownGroup(group=group, known=", ".join(GROUPS), pointer="group_by")
+    return asked
+
+
+def guarded(cell: str) -> str:
+    """Text as a spreadsheet shows it but never runs it: whatever could begin a formula gets an apostrophe before it.
+
+    The list is OWASP's ("CSV Injection").
+    """
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
