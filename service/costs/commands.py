@@ -35,13 +35,11 @@ def charge_training(
 
     Once for each provider's job: again, even at the same moment, changes nothing and returns the amount booked first,
     whatever is said this time. Two provider jobs of one job of ours are two bills, and both are booked. Nothing trained
-    is nothing to book: the reservation is released. `accrued` marks an amount worked out by us, not told by the provider.
+    is nothing to book: the reservation is released. `accrued` marks an amount that we worked out ourselves.
     """
     if not provider_job_id:
         raise ValueError(f"job {job_id} has no provider job to be charged for")
-    quotas.lock(
-        session, team.id, job_id
-    )  # a second charge of this job waits here, and then finds the entry of the first
+    quotas.lock(session, team.id, job_id)  # a second charge of this job waits here, then finds the first one's entry
     ext_ref = f"charge:{provider}:{provider_job_id}"
     booked = queries.booked(session, team.id, ext_ref)
     if booked is not None:

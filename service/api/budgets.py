@@ -1,0 +1,32 @@
+"""A team's monthly budget. Operators set it; the team and finance see it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from service import quotas, tenants
+from service.api.deps import May
+from service.api.errors import problems
+from service.api.teams import TeamRef
+from service.kit import clock
+from service.kit.db import read_only, unit_of_work
+from service.kit.identity import Actor
+
+router = APIRouter(tags=["budgets"])
+
+
+@router.get("/v1/teams/{team}/budget", summary="Read a team's budget", responses=problems(401, 403, 404))
+def get_budget(team: TeamRef, actor: Annotated[Actor, May("budgets:read")]) -> quotas.BudgetView:
+    """The limit of this calendar month in the team's time zone, and what of it is spent, held and left."""
+    with read_only(actor) as session:
+        return quotas.budget(session, tenants.find_team(session, team, within=actor.team_id), clock.now())
+
+
+@router.put("/v1/teams/{team}/budget", summary="Set a team's budget", responses=problems(401, 403, 404, 422))
+def set_budget(
+    team: TeamRef, body: quotas.BudgetSet, actor: Annotated[Actor, May("budgets:write")]
+) -> quotas.BudgetView:
+    """Limit this month and every later one. Below what is spent and held it only stops new jobs; none is cancelled."""
+    with unit_of_work(actor) as session:
+        owner = tenants.find_team(session, team, within=actor.team_id)
+        return quotas.set_budget(session, actor, owner, body.amount, at=clock.now())
