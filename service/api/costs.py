@@ -13,6 +13,14 @@ from service.kit.identity import Actor
 
 router = APIRouter(tags=["costs"])
 
+Month = Annotated[str | None, Query(description="A month as YYYY-MM; without it the present one in UTC.")]
+Groups = Annotated[str, Query(description="Any of `team`, `base_model`, `model`, `job`, with commas between.")]
+Form = Annotated[
+    Literal["json", "csv"] | None,
+    Query(alias="format", description="Without it CSV comes where `Accept` names text/csv and no JSON."),
+]
+Accept = Annotated[str, Header(include_in_schema=False)]
+
 _CSV: Final = "text/csv"
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -34,13 +42,10 @@ def get_costs(
     response: Response,
     *,
     actor: Annotated[Actor, May("costs:read")],
-    period: Annotated[str | None, Query(description="A month as YYYY-MM; without it the present one in UTC.")] = None,
-    group_by: Annotated[str, Query(description="Any of `team`, `base_model`, `model`, `job`, by commas.")] = "team",
-    form: Annotated[
-        Literal["json", "csv"] | None,
-        Query(alias="format", description="Without it CSV comes if `Accept` names text/csv and no JSON."),
-    ] = None,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    period: Month = None,
+    group_by: Groups = "team",
+    form: Form = None,
+    accept: Accept = "",
 ) -> costs.CostReport | Response:
     """What was charged in a month and what is held now, both of one moment. A team's key sees its own team only."""
     month = costs.period(period or f"{clock.now():%Y-%m}")
