@@ -7,8 +7,9 @@ Invariants:
 """
 
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
-from service.datasets.queries import Billing, DatasetFacts, facts
+from service.datasets.queries import DatasetFacts, facts
 from service.datasets.rules.epochs import default_epochs
+from service.datasets.rules.report import Billing
 from service.datasets.rules.states import State
 
 __all__ = [

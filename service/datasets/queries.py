@@ -11,18 +11,9 @@ from sqlalchemy.orm import Session
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import Dataset
 from service.datasets.rules.epochs import default_epochs
+from service.datasets.rules.report import Billing
 from service.datasets.rules.states import State
 from service.kit import ids
-
-
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """Tokens of one epoch under one encoding, each example cut to `limit`."""
-
-    encoding: str
-    limit: int
-    billed_tokens: int
-    longest: int  # tokens of the longest example, uncut
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,176 @@
+"""Every rule about one example, said exactly: where (a JSON pointer), which rule, and with which facts.
+
+The sources of the rules stand in `problems`. Pure and total: any JSON value may come in.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from service.datasets.rules import tools
+from service.datasets.rules.formats import describe
+from service.datasets.rules.problems import IMAGES_MAX, label, step
+
+
+class Finding(NamedTuple):
+    """A broken rule within one example; `problems` knows the rest."""
+
+    pointer: str
+    code: str
+    facts: dict[str, Any] = {}  # noqa: RUF012 - never written to
+
+
+EXAMPLE_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
+_COMMON: Final = frozenset({"role", "content", "name"})
+_KEYS: Final = {
+    "system": _COMMON,
+    "developer": _COMMON,
+    "user": _COMMON,
+    "assistant": _COMMON | {"tool_calls", "function_call", "refusal", "weight"},
+    "tool": _COMMON | {"tool_call_id"},
+    "function": _COMMON,
+}
+_IMAGE_SCHEMES: Final = ("http://", "https://", "data:")
+
+
+def findings(example: Any) -> Iterator[Finding]:
+    """Everything there is to say about one line's JSON value."""
+    if not isinstance(example, dict):
+        yield Finding("", "not_an_object")
+        return
+    yield from _unknown_keys("", example, EXAMPLE_KEYS, "a chat example")
+    yield from _declarations(example)
+    messages = example.get("messages")
+    if messages is None:
+        yield Finding("", "missing_messages", {"found": describe(example)})
+    elif not isinstance(messages, list):
+        yield _wrong("/messages", "'messages'", "a list")
+    elif not messages:
+        yield Finding("/messages", "empty_messages")
+    else:
+        for index, message in enumerate(messages):
+            yield from _message(f"/messages/{index}", message)
+        yield from _conversation(messages, tools.declared(example))
+
+
+def _declarations(example: dict[str, Any]) -> Iterator[Finding]:
+    if not isinstance(example.get("parallel_tool_calls", False), bool):
+        yield _wrong("/parallel_tool_calls", "'parallel_tool_calls'", "true or false")
+    for pointer, code, facts in tools.declaration_findings(example):
+        yield Finding(pointer, code, facts)
+
+
+def _message(at: str, message: Any) -> Iterator[Finding]:
+    if not isinstance(message, dict):
+        yield _wrong(at, "A message", "an object")
+        return
+    role = message.get("role")
+    if role is None:
+        yield Finding(at, "missing_key", {"what": "'role'"})
+    elif not isinstance(role, str) or role not in _KEYS:
+        yield Finding(f"{at}/role", "unknown_role", {"role": label(role)})
+    else:
+        yield from _unknown_keys(at, message, _KEYS[role], f"a message of the role '{role}'", but={"weight"})
+    yield from _name(at, message)
+    yield from _weight(at, message)
+    yield from _content(at, message)
+    for pointer, code, facts in tools.call_findings(at, message):
+        yield Finding(pointer, code, facts)
+    if role == "tool" and not (isinstance(message.get("tool_call_id"), str) and message["tool_call_id"]):
+        yield Finding(at, "missing_key", {"what": "'tool_call_id'"})
+
+
+def _name(at: str, message: dict[str, Any]) -> Iterator[Finding]:
+    name = message.get("name")
+    if name is not None and not isinstance(name, str):
+        yield _wrong(f"{at}/name", "'name'", "a string")
+    elif message.get("role") == "function" and not name:
+        yield Finding(at, "missing_key", {"what": "'name'"})
+
+
+def _weight(at: str, message: dict[str, Any]) -> Iterator[Finding]:
+    if "weight" not in message:
+        return
+    weight = message["weight"]
+    if message.get("role") != "assistant":
+        yield Finding(f"{at}/weight", "weight_not_assistant")
+    elif isinstance(weight, bool) or weight not in (0, 1):
+        yield Finding(f"{at}/weight", "weight_not_0_or_1")
+
+
+def _content(at: str, message: dict[str, Any]) -> Iterator[Finding]:
+    content, role = message.get("content"), message.get("role")
+    if not isinstance(message.get("refusal"), str | None):
+        yield _wrong(f"{at}/refusal", "'refusal'", "a string")
+    instead = role == "assistant" and any(message.get(key) for key in ("tool_calls", "function_call", "refusal"))
+    if content is None:
+        if not instead:
+            yield Finding(at, "missing_content")
+    elif isinstance(content, list):
+        for index, part in enumerate(content):
+            yield from _part(f"{at}/content/{index}", part, role)
+    elif not isinstance(content, str):
+        yield _wrong(f"{at}/content", "'content'", "a string or a list of parts")
+    if content in ("", []) and not instead:
+        yield Finding(f"{at}/content", "empty_content")
+
+
+def _part(at: str, part: Any, role: Any) -> Iterator[Finding]:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "text":
+        if not isinstance(part.get("text"), str):
+            yield _wrong(f"{at}/text", "'text'", "a string")
+        yield from _unknown_keys(at, part, frozenset({"type", "text"}), "a text part")
+    elif kind == "image_url":
+        yield from _image(at, part, role)
+    else:
+        yield Finding(at, "unknown_part")
+
+
+def _image(at: str, part: dict[str, Any], role: Any) -> Iterator[Finding]:
+    if role != "user":
+        yield Finding(at, "image_not_user")
+    image = part.get("image_url")
+    if not isinstance(image, dict):
+        yield _wrong(f"{at}/image_url", "'image_url'", "an object with a 'url'")
+    elif not (isinstance(image.get("url"), str) and image["url"].startswith(_IMAGE_SCHEMES)):
+        yield Finding(f"{at}/image_url/url", "image_url_invalid")
+    elif image.get("detail", "auto") not in ("low", "high", "auto"):
+        yield _wrong(f"{at}/image_url/detail", "'detail'", "low, high or auto")
+
+
+def _conversation(messages: list[Any], declared: frozenset[str]) -> Iterator[Finding]:
+    """What can only be seen across messages: who speaks last, whether anything is learned, which call is answered."""
+    well_formed = [message for message in messages if isinstance(message, dict)]
+    spoken = [message for message in well_formed if message.get("role") == "assistant"]
+    if not spoken:
+        yield Finding("/messages", "no_assistant_message")
+    elif messages[-1] is not spoken[-1]:
+        yield Finding(f"/messages/{len(messages) - 1}", "last_message_not_assistant")
+    if spoken and all(message.get("weight", 1) == 0 for message in spoken):
+        yield Finding("/messages", "nothing_to_learn")
+    images = sum(_is_image(part) for message in well_formed for part in _parts(message))
+    if images > IMAGES_MAX:
+        yield Finding("/messages", "too_many_images", {"images": images})
+    for pointer, code, facts in tools.exchange_findings(messages, declared):
+        yield Finding(pointer, code, facts)
+
+
+def _parts(message: dict[str, Any]) -> list[Any]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
+
+
+def _is_image(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image_url"
+
+
+def _unknown_keys(
+    at: str, found: dict[str, Any], known: frozenset[str], where: str, *, but: set[str] | None = None
+) -> Iterator[Finding]:
+    for key in sorted(found.keys() - known - (but or set())):
+        if found[key] is not None:  # SDKs write what is absent as null
+            yield Finding(at + step(key), "unknown_key", {"key": label(key), "where": where})
+
+
+def _wrong(pointer: str, what: str, expected: str) -> Finding:
+    return Finding(pointer, "wrong_type", {"what": what, "expected": expected})

@@ -1,0 +1,122 @@
+"""Every rule a training file is held to: its code, how bad breaking it is, what is said, and whose rule it is.
+
+An `error` is what the provider refuses a file for, or what would silently teach the wrong thing; it stops a job. A
+`warning` does not. Messages never quote the file beyond short labels (a role, a key, a function's name).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+EXAMPLES_MIN: Final = 10  # openai.md §3.6, DOC
+EXAMPLES_ADVISED: Final = 50  # §3.6: "50–100 advised"
+IMAGES_MAX: Final = 10  # §3.2, per example
+FUNCTIONS_MAX: Final = 128  # §3.1
+# Protection, not the provider's rule. Its longest example is 65,536 tokens (§3.6): 0.3 MB of English, 0.6 MB of Chinese
+# written as \u escapes. Ten times that leaves room for escaped tool results; what is longer is no line of examples.
+LINE_BYTES_MAX: Final = 8 * 1024 * 1024
+KEPT_PER_CODE: Final = 50
+_LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Severity(StrEnum):
+    """Whether a problem stops a job."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+E, W = Severity.ERROR, Severity.WARNING
+
+# § is openai.md, with its own tags (SPEC, DOC, MEM). API: the chat API refuses it. OURS: no rule of the provider's.
+RULES: Final[dict[str, tuple[Severity, str]]] = {
+    # The file.
+    # §3.1, §3.9 "Unexpected file format"
+    "unsupported_format": (E, "This looks like {found}. Training data is chat JSONL, one object a line: {chat}"),
+    "empty_file": (E, "There is no example in this file."),  # §3
+    "too_few_examples": (E, "There are {examples} examples; at least 10 are needed."),  # §3.6 invalid_n_examples
+    "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
+    # The line.
+    "line_too_long": (E, "The line is longer than {limit_mib} MiB and was not read."),  # OURS, see above
+    "invalid_utf8": (E, "The line is not valid UTF-8 (byte {byte})."),  # §3
+    "invalid_json": (E, "The line is not valid JSON: {reason} (column {column})."),  # §3, §3.9
+    "nested_too_deep": (E, "The line is nested too deeply to be read."),  # OURS
+    "not_an_object": (E, "The line is not a JSON object."),  # §3.7 data_type
+    "empty_line": (W, "The line is empty; it is skipped."),  # OURS
+    "lone_surrogate": (W, "A \\u escape is half a character; it counts as the replacement character."),  # OURS
+    # The example.
+    "missing_messages": (E, "There is no 'messages'; the line looks like {found}."),  # §3.1: mixed shapes fail
+    "empty_messages": (E, "'messages' is empty."),  # §3.1: at least one
+    "wrong_type": (E, "{what} must be {expected}."),  # §3.1, the schema
+    "missing_key": (E, "{what} is missing."),  # §3.1, the schema; §3.9 "Discriminator 'role' is missing"
+    "unknown_key": (W, "{key} is not part of {where}; the provider may refuse it."),  # §3.1: rejected once, MEM
+    "no_assistant_message": (E, "No message has the role 'assistant': there is nothing to learn from."),  # §3.1
+    "last_message_not_assistant": (W, "The last message is not the assistant's."),  # §3.1: "practically last"
+    "nothing_to_learn": (W, "Every assistant message has weight 0: there is nothing to learn from."),  # §3.1
+    # §3.6: truncated from the end
+    "example_too_long": (W, "{tokens} tokens; a limit of {limit} cuts off the last {lost} ({share} %), answer first."),
+    # The message.
+    "unknown_role": (E, "{role} is no role: use system, developer, user, assistant, tool or function."),  # §3.1
+    "missing_content": (E, "'content' is missing; only an assistant that calls or refuses may leave it out."),  # §3.1
+    "empty_content": (W, "'content' is empty."),  # §3.7 missing_content
+    "weight_not_0_or_1": (E, "'weight' must be 0 or 1."),  # §3.1
+    "weight_not_assistant": (E, "'weight' is allowed on assistant messages only."),  # §3.1
+    "unknown_part": (E, "A part of 'content' must have the type 'text' or 'image_url'."),  # §3.2
+    "image_not_user": (E, "An image is allowed in user messages only."),  # §3.2: none in assistant messages; SPEC
+    "image_url_invalid": (E, "'url' must be an http(s) or a data: URL."),  # §3.2
+    "too_many_images": (W, "There are {images} images; 10 an example are allowed."),  # §3.2; 64 at Azure
+    # Tools.
+    "not_a_function": (E, "'type' must be 'function'."),  # §3.1
+    # SPEC FunctionObject
+    "function_name_format": (W, "A function's name should be 1 to 64 letters, digits, '_' or '-'."),
+    "too_many_functions": (E, "There are {functions} functions; at most 128 are allowed."),  # §3.1
+    # §3.1: a JSON string
+    "arguments_not_json": (E, "'arguments' is a string but not JSON: the model would learn to make broken calls."),
+    "arguments_double_encoded": (W, "'arguments' is JSON encoded twice."),  # §7, seen in real data
+    "arguments_not_an_object": (W, "'arguments' is JSON but not an object."),  # SPEC: parameters are an object
+    "undeclared_tool": (W, "{name} is called but not declared in 'tools'."),  # OURS: the model cannot know it
+    "tool_answers_no_call": (E, "No earlier message makes a call with this 'tool_call_id'."),  # API
+    "tool_call_unanswered": (W, "This call is not answered before the conversation goes on."),  # API, at inference
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One broken rule. `line` counts from 1, null is the file; `pointer` (RFC 6901) starts at the line's object."""
+
+    line: int | None
+    pointer: str
+    code: str
+    severity: Severity
+    message: str
+
+
+class Problems:
+    """Problems as they are found: the first of each code are kept, all are counted."""
+
+    def __init__(self) -> None:
+        self.kept: list[Problem] = []
+        self.totals: dict[str, int] = {}
+
+    def add(self, line: int | None, pointer: str, code: str, **facts: Any) -> None:
+        """Note a broken rule; `facts` fill its message."""
+        total = self.totals.get(code, 0) + 1
+        self.totals[code] = total
+        if total <= KEPT_PER_CODE:
+            severity, message = RULES[code]
+            self.kept.append(Problem(line, pointer, code, severity, message.format(**facts)))
+
+    def count(self, severity: Severity) -> int:
+        """How many problems are this bad."""
+        return sum(total for code, total in self.totals.items() if RULES[code][0] is severity)
+
+
+def label(text: object) -> str:
+    """A role, key or name as it may be shown: short plain identifiers only, since all else may be training text."""
+    return f"'{text}'" if isinstance(text, str) and _LABEL.fullmatch(text) else "this value"
+
+
+def step(key: str) -> str:
+    """A key as one step of a pointer; one that is no short plain identifier is shown as `?`, for the same reason."""
+    return f"/{key}" if _LABEL.fullmatch(key) else "/?"

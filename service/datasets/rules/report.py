@@ -1,0 +1,67 @@
+"""What reading a training file found."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service.datasets.rules.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An encoding and the most tokens an example may have for some base model; what is longer is cut off."""
+
+    encoding: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """Tokens of one epoch under one limit, each example cut to it; what that loses, and the longest example uncut."""
+
+    encoding: str
+    limit: int
+    billed_tokens: int
+    longest: int
+    truncated_examples: int
+    lost_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything found. `examples` is none for a format that is refused; `problems` is capped, its totals are not."""
+
+    format: str
+    sha256: str
+    lines: int
+    examples: int | None
+    errors: int
+    warnings: int
+    problems: Sequence[Problem]
+    problem_totals: dict[str, int]
+    without_system: int = 0
+    without_user: int = 0
+    messages: dict[str, int | float] | None = None
+    tokens: Sequence[dict[str, Any]] = ()
+    billing: Sequence[Billing] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether this file may be trained on."""
+        return self.errors == 0
+
+    def billing_json(self) -> list[dict[str, Any]]:
+        """Billing as it is stored beside the dataset."""
+        return [asdict(one) for one in self.billing]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as it is stored; what has columns of its own is left out."""
+        return {
+            "lines": self.lines,
+            "problems": [asdict(one) for one in self.problems],
+            "problem_totals": self.problem_totals,
+            "without_system": self.without_system,
+            "without_user": self.without_user,
+            "messages": self.messages,
+            "tokens": list(self.tokens),
+        }
