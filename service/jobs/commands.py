@@ -232,7 +232,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
             base_model=job.base_model,
             connection_id=job.connection_id,
             dataset_id=job.dataset_id,
-            shutdown_date=catalog.base_model(session, job.provider, job.base_model, at).shutdown_date,
+            shutdown_date=catalog.base_model(session, job.provider, job.base_model).shutdown_date,
         )
         _say(session, job, at, "message", f"Registered as version {version.number} of {job.register_name}.")
     work.finish(job)
