@@ -6,6 +6,7 @@ message only when they find it there (openai-python loses it otherwise, openai-j
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from inspect import cleandoc
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -168,14 +169,6 @@ def status_of(error: type[errors.TuneplaneError]) -> HTTPStatus:
     return next(of_family, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def every_error(root: type[errors.TuneplaneError] = errors.TuneplaneError) -> Iterator[type[errors.TuneplaneError]]:
-    """Every error class that names a code of its own."""
-    for child in root.__subclasses__():
-        if "code" in vars(child):
-            yield child
-        yield from every_error(child)
-
-
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: these statuses are answered with a Problem."""
     content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -244,3 +237,30 @@ def _headers(error: errors.TuneplaneError, status: HTTPStatus) -> dict[str, str]
     if status in _RETRIED_UNLESS_TOLD and not transient:
         headers["x-should-retry"] = "false"
     return headers
+
+
+class Explanation(BaseModel):
+    """One kind of problem."""
+
+    code: str = Field(examples=["model_not_found"])
+    status: int = Field(examples=[404])
+    family: str = Field(description="What kind of obstacle it is.", examples=["NotFound"])
+    message: str = Field(description="The sentence, with the names of its facts in braces.")
+
+
+def explanations() -> list[Explanation]:
+    """Every problem there can be, by code."""
+    return sorted((_explain(error) for error in set(_every_error(errors.TuneplaneError))), key=lambda one: one.code)
+
+
+def _every_error(parent: type[errors.TuneplaneError]) -> Iterator[type[errors.TuneplaneError]]:
+    for child in parent.__subclasses__():
+        if "code" in vars(child) and child.__module__.startswith("service."):
+            yield child
+        yield from _every_error(child)
+
+
+def _explain(error: type[errors.TuneplaneError]) -> Explanation:
+    family = next((family.__name__ for family in FAMILY_STATUS if issubclass(error, family)), "Internal")
+    message = " ".join(cleandoc(error.__doc__ or "").split()).replace("!r}", "}")
+    return Explanation(code=error.code, status=status_of(error), family=family, message=message)

@@ -39,9 +39,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_surprise)
 
 
-def _respond(
+def respond(
     request: Request, error: TuneplaneError, blames: list[Blame] | None = None, status: HTTPStatus | None = None
 ) -> JSONResponse:
+    """The answer to a request that failed with `error`."""
     request_id = getattr(request.state, "request_id", None)
     status, headers, body = problem(error, path=request.url.path, request_id=request_id, blames=blames, status=status)
     return JSONResponse(body, status_code=status, headers=headers, media_type=PROBLEM_JSON)
@@ -49,19 +50,19 @@ def _respond(
 
 async def _on_our_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TuneplaneError)  # noqa: S101 - Starlette's types cannot say it
-    return _respond(request, error)
+    return respond(request, error)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     if isinstance(error.body, bytes):  # FastAPI leaves a body alone whose content type is not JSON
-        return _respond(request, NotJson())
+        return respond(request, NotJson())
     blames = [_blame(found) for found in error.errors()]
     where = "the body" if blames[0].pointer == "#" else blames[0].pointer or blames[0].parameter
     what = f"{where}: {blames[0].detail}"
     if len(blames) > 1:
         what += f" (and {len(blames) - 1} more in `errors`)"
-    return _respond(request, InvalidRequest(what=what), blames)
+    return respond(request, InvalidRequest(what=what), blames)
 
 
 def _blame(found: Mapping[str, Any]) -> Blame:
@@ -79,15 +80,17 @@ def _blame(found: Mapping[str, Any]) -> Blame:
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """The framework's own refusals: no such route, no such method, an unreadable body."""
     assert isinstance(error, HTTPException)  # noqa: S101
+    if isinstance(error.__cause__, TuneplaneError):  # raised while FastAPI was reading the body
+        return respond(request, error.__cause__)
     path = request.url.path
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return _respond(request, UnknownUrl(method=request.method, path=path))
+        return respond(request, UnknownUrl(method=request.method, path=path))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(allowed_methods(request.app, path))
-        response = _respond(request, MethodNotAllowed(method=request.method, allowed=allowed))
+        response = respond(request, MethodNotAllowed(method=request.method, allowed=allowed))
         response.headers["Allow"] = allowed
         return response
-    return _respond(request, InvalidRequest(what=error.detail), status=HTTPStatus(error.status_code))
+    return respond(request, InvalidRequest(what=error.detail), status=HTTPStatus(error.status_code))
 
 
 def allowed_methods(app: FastAPI, path: str) -> list[str]:
@@ -102,4 +105,4 @@ def allowed_methods(app: FastAPI, path: str) -> list[str]:
 async def _on_surprise(request: Request, error: Exception) -> JSONResponse:
     """A programming error: the log gets everything, the caller an id to quote."""
     log.error("http.surprise", exc_info=error)
-    return _respond(request, InternalError(request_id=getattr(request.state, "request_id", None)))
+    return respond(request, InternalError(request_id=getattr(request.state, "request_id", None)))

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     upload_bytes_max: int = Field(1024**3, gt=0)
     body_bytes_max: int = Field(1024**2, gt=0)
     body_idle_seconds: float = Field(15.0, gt=0)
+    drain_seconds: float = Field(0.0, ge=0, description="Time a load balancer needs to see /readyz fail before we stop.")
     resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
     resolve_max_age_seconds: int = Field(30, ge=0)
 

@@ -1,0 +1,223 @@
+"""What a request to resolve is answered, decided from memory alone: bytes made ahead for every alias, one key check.
+
+    GET|HEAD /v1/models/{name}/resolve?alias=production
+
+Validators follow RFC 9110 (8.8.3, 13.1.2), caching RFC 9111 and RFC 5861. A key, model or alias made a moment ago is
+unknown until the notification of it has been taken in: well under a second, at worst one poll (`Resolver`).
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Final
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from service import registry, tenants
+from service.api.errors import PROBLEM_JSON, KeyMissing, ScopeMissing, TeamKeyRequired, problem
+from service.kit.errors import TuneplaneError, Unavailable
+from service.kit.ids import show
+
+Headers = list[tuple[bytes, bytes]]
+Key = tuple[UUID, str, str]
+"""Team, model's name, alias."""
+
+SCOPE: Final = "models:resolve"
+ALIAS_DEFAULT: Final = "production"
+_NOBODY: Final = bytes(32)  # compared with when the key is unknown, so that both cases take the same time
+_ETAG: Final = re.compile(rb'(?:W/)?("[^"]*")')
+
+
+class NotLoadedYet(Unavailable):
+    """This server has not been able to load the registry since it started; please try another or come back."""
+
+    code = "registry_not_loaded"
+
+
+class Outdated(Unavailable):
+    """The registry cannot be reached, and what it last said knows nothing of this: it may be newer."""
+
+    code = "registry_unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One answer in one form, ready to be sent."""
+
+    etag: bytes
+    headers: Headers
+    headers_unchanged: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The registry as of one moment, as answers; the values are the JSON and the plain form."""
+
+    keys: Mapping[str, tenants.KeyRecord]
+    representations: Mapping[Key, tuple[Representation, Representation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request to resolve, as it came in."""
+
+    name: str
+    path: str
+    query: bytes
+    headers: Iterable[tuple[bytes, bytes]]
+    request_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers and body; for HEAD the body is left out."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def prepare(snapshot: registry.Snapshot, *, max_age_seconds: int) -> Served:
+    """Write every answer ahead. An answer may be kept for `max_age_seconds`, and for a day while we are away."""
+    made = {(one.team_id, one.name, one.alias): _representations(one, max_age_seconds) for one in snapshot.resolutions}
+    return Served(snapshot.keys, made)
+
+
+def _representations(one: registry.Resolution, max_age_seconds: int) -> tuple[Representation, Representation]:
+    view = registry.ResolutionView(
+        name=one.name,
+        alias=one.alias,
+        model=one.model,
+        base_model=one.base_model,
+        version=one.version,
+        job_id=show("job", one.job_id),
+        activated_at=one.activated_at,
+        shutdown_date=one.shutdown_date,
+        previous_model=one.previous_model,
+    )
+    shared = [
+        (b"cache-control", b"private, max-age=%d, stale-while-revalidate=60, stale-if-error=86400" % max_age_seconds),
+        (b"vary", b"Authorization, Accept"),
+        (b"last-modified", format_datetime(one.activated_at, usegmt=True).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return (
+        _representation(view.model_dump_json().encode(), b"application/json", shared),
+        _representation(one.model.encode() + b"\n", b"text/plain; charset=utf-8", shared),
+    )
+
+
+def _representation(body: bytes, content_type: bytes, shared: Headers) -> Representation:
+    # Of the bytes themselves: the same in every process, and another one as soon as anything in them differs.
+    etag = b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode()
+    unchanged = [*shared, (b"etag", etag)]
+    about = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+    return Representation(etag, [*unchanged, *about], unchanged, body)
+
+
+def answer(served: Served | None, question: Question, *, stale_seconds: int | None = None) -> Answer:
+    """Answer from `served`, None where nothing was ever loaded. `stale_seconds`: its age, if more than it should be."""
+    try:
+        found, unless = _find(served, question, is_stale=stale_seconds is not None)
+    except TuneplaneError as error:
+        return _refuse(question, error)
+    unchanged = unless is not None and _names(unless, found.etag)
+    headers = [*(found.headers_unchanged if unchanged else found.headers), _request_id(question)]
+    if stale_seconds is not None:
+        headers.append((b"age", b"%d" % stale_seconds))
+    return Answer(304, headers, b"") if unchanged else Answer(200, headers, found.body)
+
+
+def _find(served: Served | None, question: Question, *, is_stale: bool) -> tuple[Representation, bytes | None]:
+    """The representation asked for, and the condition under which it is not wanted."""
+    if served is None:
+        raise NotLoadedYet(retry_after_seconds=5)
+    presented = accept = unless = None
+    for header, value in question.headers:
+        if header == b"authorization":
+            presented = value
+        elif header == b"accept":
+            accept = value if accept is None else accept + b"," + value
+        elif header == b"if-none-match":
+            unless = value if unless is None else unless + b"," + value
+    record = _check_key(served.keys, presented, question.at, is_stale=is_stale)
+    if SCOPE not in tenants.SCOPES[record.role]:
+        raise ScopeMissing(role=record.role, scope=SCOPE)
+    if record.team_id is None:
+        raise TeamKeyRequired(role=record.role)
+    alias = _alias(question.query)
+    found = served.representations.get((record.team_id, question.name, alias))
+    if found is None:
+        raise Outdated(retry_after_seconds=5) if is_stale else registry.NothingServed(name=question.name, alias=alias)
+    return found[_prefers_text(accept)], unless
+
+
+def _check_key(
+    keys: Mapping[str, tenants.KeyRecord], presented: bytes | None, at: datetime, *, is_stale: bool
+) -> tenants.KeyRecord:
+    if presented is None or presented[:7].lower() != b"bearer ":
+        raise KeyMissing
+    parsed = tenants.parse_key(presented[7:].strip().decode("latin-1"))
+    if parsed is None:
+        raise tenants.InvalidKey
+    key_id, secret = parsed
+    record = keys.get(key_id)
+    digest = record.digest if record else _NOBODY
+    if not hmac.compare_digest(tenants.digest(secret), digest) or record is None:
+        raise Outdated(retry_after_seconds=5) if is_stale and record is None else tenants.InvalidKey
+    if record.expires_at is not None and record.expires_at <= at:
+        raise tenants.InvalidKey
+    return record
+
+
+def _alias(query: bytes) -> str:
+    return parse_qs(query.decode("latin-1")).get("alias", [ALIAS_DEFAULT])[-1] if query else ALIAS_DEFAULT
+
+
+def _prefers_text(accept: bytes | None) -> bool:
+    """Whether text/plain is wanted more than JSON (RFC 9110, 12.5.1); a tie goes to JSON."""
+    if accept is None or b"text/" not in accept:
+        return False
+    weights = {b"text/plain": 0.0, b"application/json": 0.0}
+    for kind in weights:
+        patterns = (kind, kind.split(b"/")[0] + b"/*", b"*/*")
+        ranked = [(-patterns.index(media), weight) for media, weight in _ranges(accept) if media in patterns]
+        weights[kind] = max(ranked, default=(0, 0.0))[1]  # the most specific range decides
+    return weights[b"text/plain"] > weights[b"application/json"]
+
+
+def _ranges(accept: bytes) -> Iterable[tuple[bytes, float]]:
+    for part in accept.lower().split(b","):
+        media, *parameters = (piece.strip() for piece in part.split(b";"))
+        weight = next((piece[2:] for piece in parameters if piece.startswith(b"q=")), b"1")
+        yield media, float(weight) if re.fullmatch(rb"[01](\.\d{0,3})?", weight) else 1.0
+
+
+def _names(condition: bytes, etag: bytes) -> bool:
+    """Whether If-None-Match names `etag`: any of a list, compared weakly, `*` names all (RFC 9110, 13.1.2)."""
+    return condition.strip() == b"*" or etag in _ETAG.findall(condition)
+
+
+def _refuse(question: Question, error: TuneplaneError) -> Answer:
+    status, headers, body = problem(error, path=question.path, request_id=question.request_id)
+    content = json.dumps(body, separators=(",", ":")).encode()
+    about = {
+        **headers,
+        "content-type": PROBLEM_JSON,
+        "content-length": str(len(content)),
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+    }
+    sent = [(name.lower().encode(), value.encode()) for name, value in about.items()]
+    return Answer(status, [*sent, _request_id(question)], content)
+
+
+def _request_id(question: Question) -> tuple[bytes, bytes]:
+    return b"x-request-id", question.request_id.encode()

@@ -1,0 +1,67 @@
+"""The HTTP application: a table of contents.
+
+uvicorn --factory service.api.app:create_app
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
+
+from service.api import budgets, catalog, costs, explain, handlers, health, jobs, me, models, teams
+from service.api.describe import describe
+from service.api.draining import Draining, drain_on_sigterm
+from service.api.middleware import Edge
+from service.api.resolve import FastPath, Resolver
+from service.kit import logs
+from service.kit.settings import settings
+
+ROUTERS = (
+    teams.router, me.router, catalog.router, budgets.router, jobs.router, costs.router, models.router,
+    explain.router, health.router,
+)  # fmt: skip
+
+
+def create_app() -> ASGIApp:
+    """What the server runs: resolving first, then the edge, then everything else."""
+    logs.configure(settings().log_level)
+    api = create_api()
+    return FastPath(Edge(api, api.state.draining), api.state.resolver)
+
+
+def create_api() -> FastAPI:
+    """The routes and their error bodies."""
+    api = FastAPI(
+        version=version("tuneplane"),
+        docs_url=None,  # their pages load scripts from a public network
+        redoc_url=None,
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        telemetry={"operation_spans": False, "metrics": False},
+    )
+    api.state.draining = Draining()
+    api.state.resolver = Resolver()
+    api.state.database = health.Database()
+    api.openapi = lambda: describe(api)  # type: ignore[method-assign]
+    handlers.install(api)
+    for router in ROUTERS:
+        api.include_router(router)
+    return api
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+@asynccontextmanager
+async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
+    # A thread for each connection of the pool, so that nobody waits for a connection while holding a thread.
+    to_thread.current_default_thread_limiter().total_tokens = settings().pool_size
+    api.state.resolver.start()
+    with drain_on_sigterm(api.state.draining):
+        yield
+    api.state.resolver.stop()

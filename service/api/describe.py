@@ -1,0 +1,56 @@
+"""What the API says of itself: its OpenAPI document, with our own error body in it."""
+
+import json
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.api.errors import Problem, problems
+
+TAGS: Final = [
+    {"name": "teams", "description": "Teams and their API keys."},
+    {"name": "me", "description": "Who the caller is."},
+    {"name": "catalog", "description": "Base models and what training them costs."},
+    {"name": "budgets", "description": "What a team may spend in a month."},
+    {"name": "datasets", "description": "Training files, checked before anything is spent on them."},
+    {"name": "jobs", "description": "Fine-tuning jobs: priced first, submitted once, followed to their end."},
+    {"name": "costs", "description": "What teams have spent, to the last digit."},
+    {"name": "models", "description": "Tuned models, their versions, and which of them serves where."},
+    {"name": "problems", "description": "What error codes mean."},
+    {"name": "health", "description": "For load balancers and supervisors."},
+]
+_DESCRIPTION: Final = """\
+The control plane for fine-tuning inside a company: datasets, jobs, budgets, costs and the model registry.
+
+Every request but those for health and error codes carries `Authorization: Bearer <API key>`. Every answer has an
+`x-request-id`; quote it when you ask for help. Errors are RFC 9457 problems whose `error` member is what OpenAI's SDKs
+show. Lists are paged with `after` and `limit`. Money is a decimal string beside its currency; times are RFC 3339, UTC.
+"""
+_REQUEST_ID: Final = {"description": "Names this request in our logs.", "schema": {"type": "string"}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `app`, with our own error body in place of FastAPI's."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title="Tuneplane", version=app.version, description=_DESCRIPTION, routes=app.routes, tags=TAGS
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs") | {"Problem": schema}
+        document["components"]["headers"] = {"x-request-id": _REQUEST_ID}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                _correct(operation["responses"])
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _correct(responses: dict[str, Any]) -> None:
+    if "HTTPValidationError" in json.dumps(responses.get("422", {})):
+        responses["422"] = problems(422)[422]
+    for response in responses.values():
+        response.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/x-request-id"}
