@@ -9,6 +9,9 @@ import pytest
 from emulator.tokens import count_example
 from tests.emulator.world import Emulator, Project, chat, jsonl, planets
 
+# bpe_openai opens its ranks in a way that importlib.resources deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:open_binary is deprecated:DeprecationWarning")
+
 
 def test_the_states_follow_the_clock(world: Emulator, project: Project) -> None:
     job, seen = project.submit(), []

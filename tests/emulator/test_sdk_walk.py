@@ -1,6 +1,7 @@
 """The whole way of a client that knows nothing but the unmodified SDK."""
 
 import base64
+from typing import Any
 
 import openai
 import pytest
@@ -129,18 +130,18 @@ def test_a_key_of_another_project_than_the_header_is_refused(project: Project) -
 
 def test_a_chat_answer_can_be_streamed_and_cut(project: Project) -> None:
     model = project.train().fine_tuned_model
-    question = [{"role": "user", "content": "What colour is planet Hoth?"}]
-    stream = project.openai.chat.completions.create(
-        model=model,
-        messages=question,
-        stream=True,
-        stream_options={"include_usage": True},  # type: ignore[call-overload]
+    question: list[Any] = [{"role": "user", "content": "What colour is planet Hoth?"}]
+    chunks = list(
+        project.openai.chat.completions.create(
+            model=model, messages=question, stream=True, stream_options={"include_usage": True}
+        )
     )
-    chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == project.ask(model, "What colour is planet Hoth?")
+    assert chunks[-1].usage
     assert chunks[-1].usage.total_tokens > chunks[-1].usage.prompt_tokens > 0
-    cut = project.openai.chat.completions.create(model=model, messages=question, max_tokens=3)  # type: ignore[call-overload]
+    cut = project.openai.chat.completions.create(model=model, messages=question, max_tokens=3)
+    assert cut.usage
     assert (cut.usage.completion_tokens, cut.choices[0].finish_reason) == (3, "length")
 
 

@@ -43,7 +43,7 @@ class Emulator:
         self.process.communicate(timeout=10)
         self._folder.cleanup()
 
-    def tell(self, path: str, **body: Any) -> dict[str, Any]:
+    def tell(self, path: str, /, **body: Any) -> dict[str, Any]:
         """POST to the control API."""
         answer = self.control.post(path, json=body)
         assert answer.status_code == 200, answer.text

@@ -1,0 +1,128 @@
+"""Answers held to OpenAI's published specification (openai/openai-openapi, 2026-08-21)."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+from openapi_schema_validator import OAS31Validator
+
+from tests.emulator.world import REFERENCE, Emulator, Project, planets
+
+pytestmark = pytest.mark.reference
+SPECIFICATION = REFERENCE / "openai.openapi.yaml"
+
+# Where we leave the published schemas, one by one. They allow further fields, so validation alone would not tell.
+DEVIATIONS = {
+    ("FineTuningJob", "user_provided_suffix"): "in the specification's own examples of jobs, not in the schema",
+    ("FineTuningJob", "usage_metrics"): "likewise",
+    ("FineTuningJob", "shared_with_openai"): "likewise",
+    ("FineTuningJob", "eval_id"): "likewise",
+}
+
+
+@pytest.fixture(scope="module")
+def specification() -> dict[str, Any]:
+    if not SPECIFICATION.exists():
+        pytest.skip(f"needs {SPECIFICATION.name} in {REFERENCE}; set TUNEPLANE_REFERENCE_DATA")
+    return load()
+
+
+@cache
+def load() -> dict[str, Any]:
+    """The schemas alone, with the boolean exclusiveMinimum of OpenAPI 3.0 that slipped in turned into 3.1's number."""
+    with SPECIFICATION.open() as text:
+        schemas = yaml.load(text, yaml.CSafeLoader)["components"]["schemas"]
+    for schema in _objects(schemas):
+        if schema.get("exclusiveMinimum") is True:
+            schema["exclusiveMinimum"] = schema.pop("minimum")
+    return {"components": {"schemas": schemas}}
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from _objects(inner)
+
+
+def conforms(specification: dict[str, Any], name: str, answer: Any) -> None:
+    root = {**specification, "$ref": f"#/components/schemas/{name}"}
+    errors = [f"{list(error.path)}: {error.message}" for error in OAS31Validator(root).iter_errors(answer)]
+    assert not errors, f"{name}: {errors}"
+    unpublished = answer.keys() - specification["components"]["schemas"][name]["properties"].keys()
+    assert unpublished == {field for schema, field in DEVIATIONS if schema == name}
+
+
+def test_every_answer_has_the_published_shape(specification: dict[str, Any], world: Emulator, project: Project) -> None:
+    http = project.http
+
+    def get(path: str, name: str, **options: Any) -> Any:
+        answer = http.get(path, **options).json()
+        conforms(specification, name, answer)
+        return answer
+
+    assert get("/files", "ListFilesResponse")["data"] == []
+    upload = http.post("/files", files={"file": ("t.jsonl", planets(20))}, data={"purpose": "fine-tune"}).json()
+    conforms(specification, "OpenAIFile", upload)
+    get(f"/files/{upload['id']}", "OpenAIFile")
+    validation = project.upload(planets(40)[len(planets(20)) :])
+
+    asked = {"model": "gpt-4.1-mini", "training_file": upload["id"], "validation_file": validation}
+    job = http.post("/fine_tuning/jobs", json={**asked, "metadata": {"a": "b"}}).json()
+    conforms(specification, "FineTuningJob", job)
+    for seconds in (0, 5, 5, 700):
+        world.advance(seconds)
+        shown = get(f"/fine_tuning/jobs/{job['id']}", "FineTuningJob")
+        get(f"/fine_tuning/jobs/{job['id']}/events", "ListFineTuningJobEventsResponse", params={"limit": 100})
+        get(f"/fine_tuning/jobs/{job['id']}/checkpoints", "ListFineTuningJobCheckpointsResponse")
+    assert shown["status"] == "succeeded"
+    failed = project.train(b"{}\n")
+    assert get(f"/fine_tuning/jobs/{failed.id}", "FineTuningJob")["status"] == "failed"
+    running = project.submit()
+    world.advance(20)
+    cancelled = http.post(f"/fine_tuning/jobs/{running}/cancel").json()
+    conforms(specification, "FineTuningJob", cancelled)
+    get("/fine_tuning/jobs", "ListPaginatedFineTuningJobsResponse")
+
+    get(f"/files/{shown['result_files'][0]}", "OpenAIFile")
+    get("/files", "ListFilesResponse")
+    get("/models", "ListModelsResponse")
+    get(f"/models/{shown['fine_tuned_model']}", "Model")
+    for model in ("gpt-4o", shown["fine_tuned_model"]):
+        chat = {"model": model, "messages": [{"role": "user", "content": "What colour is planet Hoth?"}]}
+        conforms(specification, "CreateChatCompletionResponse", http.post("/chat/completions", json=chat).json())
+    conforms(specification, "DeleteModelResponse", http.delete(f"/models/{shown['fine_tuned_model']}").json())
+    conforms(specification, "DeleteFileResponse", http.delete(f"/files/{upload['id']}").json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/files/file-nobody", 404),
+        ("GET", "/fine_tuning/jobs/ftjob-nobody", 404),
+        ("GET", "/models/ft:gpt-4o:nobody", 404),
+        ("DELETE", "/models/gpt-4o", 403),
+        ("POST", "/fine_tuning/jobs", 400),
+        ("POST", "/files", 400),
+        ("PUT", "/files", 405),
+        ("GET", "/nowhere", 404),
+    ],
+)
+def test_every_refusal_has_the_published_shape(
+    specification: dict[str, Any], project: Project, method: str, path: str, status: int
+) -> None:
+    answer = project.http.request(method, path)
+    assert answer.status_code == status
+    conforms(specification, "ErrorResponse", answer.json())
+
+
+def test_a_scripted_refusal_has_it_too(specification: dict[str, Any], world: Emulator, project: Project) -> None:
+    world.tell("/faults", kind="status", status=503)
+    conforms(specification, "ErrorResponse", project.http.get("/models").json())
+
+
+def test_the_check_itself_can_fail(specification: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="'bytes' is a required property"):
+        conforms(specification, "OpenAIFile", {"id": "file-1", "object": "file"})
