@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, and_, func, or_, select, update
@@ -22,26 +22,15 @@ from service.kit.settings import settings
 class Work:
     """The columns of a table of work. `due_at` is null when nothing is to be done; `attention` waits for a person."""
 
+    if TYPE_CHECKING:
+        id: Mapped[UUID]  # every table of work has one, each in its own primary key
+
     state: Mapped[str] = mapped_column(String(32))
     due_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     hinted_at: Mapped[datetime | None]
     fence: Mapped[int] = mapped_column(default=0, server_default="0")
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    attention: Mapped[str | None]
-    attention_since: Mapped[datetime | None]
-
-
-class WorkRow(Protocol):
-    """What the engine needs of a row: `Work` and an id."""
-
-    id: Mapped[UUID]
-    state: Mapped[str]
-    due_at: Mapped[datetime | None]
-    lease_until: Mapped[datetime | None]
-    hinted_at: Mapped[datetime | None]
-    fence: Mapped[int]
-    attempts: Mapped[int]
     attention: Mapped[str | None]
     attention_since: Mapped[datetime | None]
 
@@ -74,7 +63,7 @@ class Claim:
         return self.team_id
 
 
-Row = TypeVar("Row", bound=WorkRow)
+Row = TypeVar("Row", bound=Work)
 
 
 class StaleClaim(Exception):
@@ -154,30 +143,30 @@ def recording(session: Session, model: type[Row], claimed: Claim) -> Row:
     return row
 
 
-def renew(session: Session, model: type[WorkRow], claimed: Claim, *, seconds: float | None = None) -> None:
+def renew(session: Session, model: type[Work], claimed: Claim, *, seconds: float | None = None) -> None:
     """Hold the lease for another full length. Raises StaleClaim when it was lost."""
     renew_row(recording(session, model, claimed), seconds=seconds)
 
 
-def renew_row(row: WorkRow, *, seconds: float | None = None) -> None:
+def renew_row(row: Work, *, seconds: float | None = None) -> None:
     """The same for a row already locked by `recording`."""
     row.lease_until = _in(seconds or settings().lease_seconds)
 
 
-def proceed(row: WorkRow, *, seconds: float = 0) -> None:
+def proceed(row: Work, *, seconds: float = 0) -> None:
     """There was progress: look again after `seconds` (database clock)."""
     row.due_at = _in(seconds)
     row.attempts = 0
     row.lease_until = row.hinted_at = None
 
 
-def finish(row: WorkRow) -> None:
+def finish(row: Work) -> None:
     """Nothing more is to be done with this row."""
     row.due_at = row.lease_until = row.hinted_at = None
     row.attempts = 0
 
 
-def back_off(row: WorkRow, *, seconds: float | None = None, blameless: bool = False) -> None:
+def back_off(row: Work, *, seconds: float | None = None, blameless: bool = False) -> None:
     """No progress: try again after `seconds`, or after a pause that grows with the attempts.
 
     `blameless`: the row is not at fault (a busy lock, a rate limit), so this attempt does not count against it.
@@ -188,14 +177,14 @@ def back_off(row: WorkRow, *, seconds: float | None = None, blameless: bool = Fa
     row.lease_until = row.hinted_at = None
 
 
-def ask_for_attention(row: WorkRow, reason: str) -> None:
+def ask_for_attention(row: Work, reason: str) -> None:
     """Stop working on this row until a person settles it. It keeps its state, its money and its history."""
     row.attention = reason
     row.attention_since = _in(0)
     row.lease_until = row.hinted_at = None
 
 
-def wake(row: WorkRow) -> None:
+def wake(row: Work) -> None:
     """Make the row due at once, for example because a user asked for something."""
     row.due_at = _in(0)
     row.hinted_at = None
