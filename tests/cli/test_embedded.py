@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,17 +187,22 @@ def test_a_long_path_gets_a_short_socket(root: Path) -> None:
     assert not valkey.socket_dir.exists()
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that anybody may enter; pytest locks its own at the start of every run, also of another one."""
+    with tempfile.TemporaryDirectory(prefix="tuneplane-test-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give up its rights")
 def test_root_without_user_namespaces_runs_the_servers_as_nobody(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    reachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     unprivileged.server_identity.cache_clear()
-    root = tmp_path_factory.mktemp("reachable")
-    for parent in (root, *root.parents):
-        parent.chmod(parent.stat().st_mode | 0o001)
     try:
-        with Embedded(root, durable=False) as servers:
+        with Embedded(reachable, durable=False) as servers:
             assert servers.postgres.pid
             assert psutil.Process(servers.postgres.pid).username() == "nobody"
             assert query(servers, "SELECT 1") == [1]
