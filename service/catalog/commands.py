@@ -1,5 +1,6 @@
 """Writes of the catalog: loading the seed, which may be done at every deployment."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import select
@@ -19,12 +20,13 @@ class PriceChanged(Exception):
     """The seed contradicts a price that may have been charged already: a new price needs a later day of its own."""
 
 
-def load_seed(session: Session) -> None:
-    """Bring base models and prices in line with the data files; again changes nothing. Needs an operator's unit.
+def load_seed(session: Session, offers: Sequence[seed.Offer] | None = None) -> None:
+    """Bring base models and prices in line with `offers`, those of the data files. Needs an operator's unit.
 
-    Models are updated; prices are only ever added. Raises PriceChanged where a file alters one that is in the book.
+    Again changes nothing. Models are updated; prices are only ever added. Raises PriceChanged where an offer alters one
+    that is in the book.
     """
-    for offer in seed.offers():
+    for offer in offers or seed.offers():
         _upsert_models(session, offer.models)
         _add_prices(session, offer.prices)
 

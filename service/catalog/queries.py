@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from service.catalog import rules
@@ -83,7 +84,7 @@ def prices(
     if model is not None:
         found = found.where(Price.model == model)
     meters = (Price.provider, Price.model, Price.meter)
-    rows = session.scalars(found.distinct(*meters).order_by(*meters, Price.effective_from.desc()))
+    rows = session.scalars(found.ext(distinct_on(*meters)).order_by(*meters, Price.effective_from.desc()))
     return [_price_facts(row) for row in rows]
 
 

@@ -64,13 +64,14 @@ def _model(provider: str, model: Row, as_of: date | None) -> Row:
 
 
 def _prices(provider: str, model: str, currency: str, listed: Row) -> Iterator[Row]:
-    for meter in listed.keys() - {"from"}:
-        yield {
-            "provider": provider,
-            "model": model,
-            "meter": meter,
-            "unit_quantity": UNITS[meter],
-            "amount": Decimal(listed[meter]),
-            "currency": currency,
-            "effective_from": datetime.combine(listed["from"], time(), UTC),
-        }
+    for meter, amount in listed.items():
+        if meter != "from":
+            yield {
+                "provider": provider,
+                "model": model,
+                "meter": meter,
+                "unit_quantity": UNITS[meter],
+                "amount": Decimal(amount),
+                "currency": currency,
+                "effective_from": datetime.combine(listed["from"], time(), UTC),
+            }
