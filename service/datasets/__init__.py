@@ -6,13 +6,17 @@ Invariants:
 - Nothing of a file's text leaves storage: reports, logs and errors name lines, pointers, codes and counts.
 """
 
+from service.datasets.commands import receive
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
-from service.datasets.queries import DatasetFacts, facts
+from service.datasets.models import VALIDATE
+from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
-from service.datasets.rules.states import State
+from service.datasets.rules.states import State, storage_key
+from service.datasets.schemas import DatasetView, ReportView
 
 __all__ = [
-    "Billing", "DatasetFacts", "DatasetNotValidated", "DatasetUnknown", "State", "TokensNotCounted", "default_epochs",
-    "facts",
+    "VALIDATE", "Billing", "DatasetFacts", "DatasetNotValidated", "DatasetUnknown", "DatasetView", "ReportView",
+    "State", "TokensNotCounted", "default_epochs", "facts", "get", "list_datasets", "receive", "report", "same_bytes",
+    "storage_key",
 ]  # fmt: skip

@@ -1,15 +1,16 @@
 """The table of datasets."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.datasets.rules.states import UNDER_WAY
 from service.kit.db import Base
-from service.kit.work import Work
+from service.kit.work import Kind, Work
 
 
 class Dataset(Work, Base):
@@ -39,3 +40,7 @@ class Dataset(Work, Base):
     warnings: Mapped[int | None]
     billing: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     report: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+
+
+# One row a message: a large file takes a minute, and a batch's other rows should go to other workers meanwhile.
+VALIDATE: Final = Kind("datasets.validate", Dataset, UNDER_WAY, queue="datasets", batch=1)

@@ -2,18 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service import catalog, connections, costs, tenants
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import Dataset
 from service.datasets.rules.epochs import default_epochs
-from service.datasets.rules.report import Billing
-from service.datasets.rules.states import State
-from service.kit import ids
+from service.datasets.rules.report import Billing, Limit
+from service.datasets.rules.states import UNDER_WAY, State
+from service.datasets.schemas import DatasetView, ReportView, TrainingPrice
+from service.kit import ids, money
+from service.kit.pages import Page, newest_first, page_of
+
+# Where the catalog offers a team nothing to train: what all base models had that were trainable last (openai.md §5).
+_LIMIT_DEFAULT: Final = Limit("o200k_base", 65_536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +44,20 @@ class DatasetFacts:
         return default_epochs(self.examples)
 
     def billed_tokens(self, encoding: str, limit: int) -> int:
-        """Tokens of one epoch: the sum of min(limit, tokens) over the examples.
+        """Tokens of one epoch: the sum of min(limit, tokens) over the examples. Raises as `billing_under` does."""
+        return self.billing_under(encoding, limit).billed_tokens
+
+    def billing_under(self, encoding: str, limit: int) -> Billing:
+        """What was counted for base models of this encoding and limit.
 
         Raises DatasetNotValidated while there is no report, and TokensNotCounted for a pair no trainable model had when
-        the dataset was validated, unless no example reaches the limit.
+        the dataset was validated, unless no example reaches the limit anyway.
         """
         if not self.billing:
             raise DatasetNotValidated(state=self.state.value, pointer="#/dataset", retry_after_seconds=1)
-        same_encoding = [one for one in self.billing if one.encoding == encoding]
-        for one in same_encoding:
-            if one.limit == limit or (one.longest <= limit and one.longest <= one.limit):
-                return one.billed_tokens
+        for one in self.billing:
+            if one.encoding == encoding and (one.limit == limit or one.longest <= min(limit, one.limit)):
+                return one
         raise TokensNotCounted(id=ids.show("dset", self.id), encoding=encoding, limit=limit, pointer="#/dataset")
 
 
@@ -76,3 +85,112 @@ def facts_of(row: Dataset) -> DatasetFacts:
 
 def _billing(stored: list[dict[str, Any]] | None) -> tuple[Billing, ...]:
     return tuple(Billing(**one) for one in stored or [])
+
+
+def get(session: Session, team_id: UUID, dataset_id: UUID) -> DatasetView:
+    """One of the team's datasets. Raises DatasetUnknown."""
+    return _view(find(session, team_id, dataset_id))
+
+
+def same_bytes(session: Session, team_id: UUID, sha256: str) -> DatasetView | None:
+    """The team's dataset of these bytes, if it has been received before."""
+    row = session.scalars(select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256)).one_or_none()
+    return None if row is None else _view(row)
+
+
+def list_datasets(session: Session, team_id: UUID, *, after: UUID | None, limit: int) -> Page[DatasetView]:
+    """The team's datasets, newest first."""
+    owned = select(Dataset).where(Dataset.team_id == team_id)
+    rows, has_more = newest_first(session, owned, Dataset.id, after=after, limit=limit)
+    return page_of([_view(row) for row in rows], has_more=has_more)
+
+
+def limits(session: Session, team_id: UUID, at: datetime) -> tuple[Limit, ...]:
+    """Under which encodings and example limits a team's datasets are counted: those of the models it can train now."""
+    try:
+        models = trainable_models(session, team_id, at)
+    except connections.NoConnection:
+        models = []
+    found = {Limit(model.encoding, model.example_tokens_max) for model in models}
+    return tuple(sorted(found, key=lambda one: (one.encoding, one.tokens))) or (_LIMIT_DEFAULT,)
+
+
+def trainable_models(session: Session, team_id: UUID, at: datetime) -> list[catalog.BaseModelFacts]:
+    """The base models a team can train on chat data at that instant. Raises NoConnection."""
+    connection = connections.of_team(session, tenants.team(session, team_id))
+    models = catalog.trainable_models(session, connection.provider, at)
+    return [model for model in models if model.format == "chat" and "supervised" in model.methods]
+
+
+def report(session: Session, team_id: UUID, dataset_id: UUID, at: datetime) -> ReportView:
+    """What reading the file found, with what training on it costs at that instant.
+
+    Raises DatasetUnknown, and DatasetNotValidated while there is no report.
+    """
+    row = find(session, team_id, dataset_id)
+    if row.report is None or row.state in UNDER_WAY:
+        wait = None if row.attention else 1
+        raise DatasetNotValidated(state=row.state, retry_after_seconds=wait)
+    found = facts_of(row)
+    is_ready = found.state == State.READY
+    return ReportView(
+        dataset=ids.show("dset", row.id),
+        state=found.state,
+        format=row.format or "",
+        examples=row.examples,
+        errors=row.errors or 0,
+        warnings=row.warnings or 0,
+        default_epochs=found.default_epochs if is_ready else None,
+        prices=_prices(session, found, at) if is_ready else [],
+        **row.report,
+    )
+
+
+def _prices(session: Session, dataset: DatasetFacts, at: datetime) -> list[TrainingPrice]:
+    try:
+        models = trainable_models(session, dataset.team_id, at)
+    except connections.NoConnection:
+        return []
+    return [_price(session, dataset, model, at) for model in models]
+
+
+def _price(session: Session, dataset: DatasetFacts, model: catalog.BaseModelFacts, at: datetime) -> TrainingPrice:
+    epochs = dataset.default_epochs
+    told = TrainingPrice(
+        model=model.id, encoding=model.encoding, example_tokens_max=model.example_tokens_max, epochs=epochs,
+        truncated_examples=None, lost_tokens=None, tokens_per_epoch=None, tokens=None, price=None,
+        currency=money.CURRENCY, price_id=None, unavailable=None,
+    )  # fmt: skip
+    try:
+        counted = dataset.billing_under(model.encoding, model.example_tokens_max)
+        told.truncated_examples, told.lost_tokens = counted.truncated_examples, counted.lost_tokens
+        told.tokens_per_epoch, told.tokens = counted.billed_tokens, counted.billed_tokens * epochs
+        price = catalog.price(session, model.provider, model.id, "training_tokens", at)
+    except (TokensNotCounted, catalog.PriceUnknown) as unknown:
+        told.unavailable = unknown.message
+        return told
+    told.price, told.currency, told.price_id = (
+        costs.quote(price, told.tokens),
+        price.currency,
+        ids.show("price", price.id),
+    )
+    return told
+
+
+def _view(row: Dataset) -> DatasetView:
+    return DatasetView(
+        id=ids.show("dset", row.id),
+        name=row.name,
+        filename=row.filename,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        state=State(row.state),
+        format=row.format,
+        examples=row.examples,
+        errors=row.errors,
+        warnings=row.warnings,
+        attention=row.attention,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        validated_at=row.validated_at,
+    )

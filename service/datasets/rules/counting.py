@@ -1,7 +1,7 @@
 """Which strings of an example are counted, and how: the chat template, and the cookbook notebook's way.
 
 The chat template (openai.md §3.7 "reality vs notebook", matched with a real bill): a message costs 3 special tokens,
-its role, its content, its name and its calls; `tools` cost their compact JSON; nothing is added per example, and `weight`
+its role, its content, its name and its calls; `tools` cost their compact JSON; nothing is added per example; `weight`
 is ignored. An image counts its price at low detail (§3.2). The emulator bills by the same definition.
 """
 

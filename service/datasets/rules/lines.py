@@ -63,7 +63,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def has_lone_surrogate(value: Any) -> bool:
-    """Whether a string in it holds half a character, which JSON can escape but UTF-8 cannot write. Raises Unreadable."""
+    """Whether a string in it holds half a character: JSON can escape it, UTF-8 cannot write it. Raises Unreadable."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -22,7 +22,12 @@ ARROWS: Final[dict[State, frozenset[State]]] = {
     State.INVALID: frozenset({State.ARCHIVED}),
     State.ARCHIVED: frozenset(),
 }
-UNDER_WAY: Final = frozenset({State.RECEIVED, State.VALIDATING})
+UNDER_WAY: Final[frozenset[str]] = frozenset({State.RECEIVED, State.VALIDATING})
+
+
+def may_follow(state: State, to: State) -> bool:
+    """Whether there is such an arrow."""
+    return to in ARROWS[state]
 
 
 def storage_key(team_id: object, sha256: str) -> str:

@@ -1,0 +1,124 @@
+"""What datasets promise outside."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.datasets.rules.problems import Severity
+from service.datasets.rules.states import State
+from service.kit import money
+
+
+class DatasetView(BaseModel):
+    """A training file and whether it may be trained on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "dataset",
+                    "id": "dset_01m7w74m4ve4esgepz92mvfgnz",
+                    "name": "support",
+                    "filename": "support.jsonl",
+                    "bytes": 326778,
+                    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "state": "ready",
+                    "format": "chat",
+                    "examples": 449,
+                    "errors": 0,
+                    "warnings": 2,
+                    "attention": None,
+                    "created_at": "2026-11-20T10:00:00Z",
+                    "created_by": "k7Qm2Xw9Za",
+                    "validated_at": "2026-11-20T10:00:01Z",
+                }
+            ]
+        }
+    )
+    object: Literal["dataset"] = "dataset"
+    id: str
+    name: str = Field(description="For people; the filename's stem unless given.")
+    filename: str
+    bytes: int
+    sha256: str = Field(description="Of the bytes as stored. The same bytes are one dataset of a team.")
+    state: State = Field(description="`received`, `validating`, then `ready` or, with errors in the report, `invalid`.")
+    format: str | None = Field(description="What the file was found to be; only `chat` can be trained on.")
+    examples: int | None = Field(description="Lines that are not empty; null for a format that is refused.")
+    errors: int | None = Field(description="Problems that stop a job.")
+    warnings: int | None = Field(description="Problems that do not.")
+    attention: str | None = Field(description="Why the platform team must look at it, if it must.")
+    created_at: datetime
+    created_by: str = Field(description="The key that posted it.")
+    validated_at: datetime | None
+
+
+class ProblemView(BaseModel):
+    """A broken rule, and where."""
+
+    line: int | None = Field(description="Counts from 1; null is the file as a whole.")
+    pointer: str = Field(description="RFC 6901, from the line's object.", examples=["/messages/2/tool_calls/0/id"])
+    code: str = Field(examples=["unknown_role"])
+    severity: Severity = Field(description="An `error` stops a job, a `warning` does not.")
+    message: str
+
+
+class Spread(BaseModel):
+    """How a number is spread over the examples; quantiles are interpolated."""
+
+    total: int
+    min: int
+    p5: float
+    median: float
+    p95: float
+    max: int
+    mean: float
+
+
+class TokenStatistics(BaseModel):
+    """Tokens per example under one encoding, uncut, as the chat template counts them."""
+
+    encoding: str = Field(examples=["o200k_base"])
+    exact: bool = Field(description="False where the encoding is approximated by another.")
+    per_example: Spread | None
+    assistant: Spread | None = Field(description="Text and calls of assistant messages: what is learned.")
+
+
+class TrainingPrice(BaseModel):
+    """What training a base model on this dataset takes with the default number of epochs."""
+
+    model: str = Field(examples=["gpt-4o-mini-2024-07-18"])
+    encoding: str
+    example_tokens_max: int = Field(description="Longer examples are cut to this.")
+    truncated_examples: int | None = Field(description="How many are longer.")
+    lost_tokens: int | None = Field(description="What is cut off all of them together, in one epoch.")
+    epochs: int = Field(description="What a job takes unless it says otherwise.")
+    tokens_per_epoch: int | None
+    tokens: int | None = Field(description="Billed tokens: one epoch's times the epochs.")
+    price: money.Amount | None = Field(description="At today's price. Null where it is unknown: see `unavailable`.")
+    currency: str = Field(description="ISO 4217.", examples=["USD"])
+    price_id: str | None = Field(description="The row of the price book.")
+    unavailable: str | None = Field(description="Why there is no price.")
+
+
+class ReportView(BaseModel):
+    """Everything reading the file has found. Problems are the first 50 of each code; the totals are exact."""
+
+    object: Literal["dataset_report"] = "dataset_report"
+    dataset: str
+    state: State
+    format: str
+    lines: int
+    examples: int | None
+    errors: int
+    warnings: int
+    problems: list[ProblemView] = Field(description="By line, those of the whole file first.")
+    problem_totals: dict[str, int] = Field(description="Code → how often.", examples=[{"unknown_role": 3}])
+    without_system: int = Field(description="Examples without a system or developer message.")
+    without_user: int = Field(description="Examples without a user message.")
+    messages: Spread | None = Field(description="Messages per example.")
+    tokens: list[TokenStatistics]
+    default_epochs: int | None
+    prices: list[TrainingPrice] = Field(
+        description="By base model your team can train now; none for an invalid dataset."
+    )
