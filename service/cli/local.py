@@ -24,6 +24,10 @@ from service.kit.clock import monotonic
 
 PYTHON: Final = Path(sys.executable)
 REPOSITORY: Final = Path(__file__).parents[2]
+UVICORN: Final = (
+    "-m", "uvicorn", "--factory", "service.api.app:create_app", "--loop", "uvloop", "--http", "httptools",
+    "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10",
+)  # fmt: skip
 PROVIDER_KEY: Final = "sk-emulator"
 _START_SECONDS: Final = 30.0
 
@@ -89,15 +93,14 @@ class LocalStack:
 
     def start_emulator(self, *, speed: float, log: Path | None = None) -> None:
         """The provider's stand-in. Its world begins empty."""
-        command = [PYTHON, "-m", "emulator", "--port", str(self.emulator_port), "--speed", str(speed)]
-        self.processes.start("emulator", [*command, *(["--log", log] if log else [])], self.environment)
+        command: list[str | Path] = [PYTHON, "-m", "emulator", "--port", str(self.emulator_port)]
+        command += ["--speed", str(speed), *(["--log", str(log)] if log else [])]
+        self.processes.start("emulator", command, self.environment)
         self._wait_for("emulator", f"{self.emulator_url}/_emulator/log")
 
     def start_api(self, name: str = "api") -> None:
         """One API process."""
-        command = [PYTHON, "-m", "uvicorn", "--factory", "service.api.app:create_app", "--port", str(self.api_port),
-                   "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
-                   "--timeout-graceful-shutdown", "10", "--app-dir", REPOSITORY]  # fmt: skip
+        command: list[str | Path] = [PYTHON, *UVICORN, "--port", str(self.api_port)]
         self.processes.start(name, command, self.environment)
         self._wait_for(name, f"{self.api_url}/readyz")
 
@@ -136,12 +139,12 @@ def bring_up(stack: LocalStack, *, speed: float) -> str:
     """Everything running, with schema, prices, a connection to the emulator and an operator's key, which is returned."""
     stack.create_database()
     stack.start_emulator(speed=speed)
-    tuneplane = [PYTHON, "-m", "service.cli"]
+    admin: list[str | Path] = [PYTHON, "-m", "service.cli", "admin"]
     environment = {**stack.environment, "TUNEPLANE_PROVIDER_API_KEY": PROVIDER_KEY}
-    _run([*tuneplane, "admin", "migrate"], environment)
+    _run([*admin, "migrate"], environment)
     kept = stack.folder / "operator-key"
-    bootstrap = ["admin", "bootstrap", "--kind", "compatible", "--provider", "emulator", "--base-url", f"{stack.emulator_url}/v1"]
-    said = _run([*tuneplane, *bootstrap], environment)
+    account = ["--kind", "compatible", "--provider", "emulator", "--base-url", f"{stack.emulator_url}/v1"]
+    said = _run([*admin, "bootstrap", *account], environment)
     key = next((word for word in said.split() if word.startswith("tp_")), None)
     if key:
         kept.write_text(key)

@@ -53,10 +53,7 @@ def metrics(session: Session, job: Job) -> Sequence[JobMetric]:
 
 def fingerprints(session: Session, job: Job) -> set[str]:
     """Which of the provider's events a job already has."""
-    return set(
-        session.scalars(
-            select(JobEvent.fingerprint).where(
-                JobEvent.team_id == job.team_id, JobEvent.job_id == job.id, JobEvent.fingerprint.is_not(None)
-            )
-        )
-    )  # type: ignore[arg-type]
+    found = session.scalars(
+        select(JobEvent.fingerprint).where(JobEvent.team_id == job.team_id, JobEvent.job_id == job.id)
+    )
+    return {one for one in found if one is not None}

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import uuid_utils
 import uuid_utils.compat
 from typeid import TypeID
 from typeid.errors import TypeIDException
@@ -16,7 +17,7 @@ def new_id() -> UUID:
 
 def show(prefix: str, value: UUID) -> str:
     """The id as users see it, for example `job_01k…`."""
-    return str(TypeID.from_uuid(suffix=value, prefix=prefix))
+    return str(TypeID.from_uuid(suffix=uuid_utils.UUID(int=value.int), prefix=prefix))
 
 
 def read(prefix: str, text: str) -> UUID:

@@ -39,7 +39,7 @@ def try_lock(name: str) -> Iterator[Lock | None]:
 def _ask(connection: psycopg.Connection[Any], question: str, *arguments: str) -> bool:
     watchdog.guard(connection, settings().unit_seconds)
     try:
-        row = connection.execute(question, arguments).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(question, arguments).fetchone()
     finally:
         watchdog.release(connection)
     return bool(row and row[0])

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import DateTime, func, select
 from sqlalchemy.orm import Session
 
 from service.jobs import commands, rules
@@ -154,7 +154,7 @@ def intent(claimed: Claim) -> bool:
         job = work.recording(session, Job, claimed)
         if job.state != State.SUBMITTING or job.provider_job_id is not None or job.intent_at is not None:
             return False
-        job.intent_at = func.clock_timestamp()  # type: ignore[assignment]
+        job.intent_at = func.clock_timestamp()
         work.renew_row(job, seconds=_call_lease())
     return True
 
@@ -337,4 +337,4 @@ def _is_claimed_twice(order: Order) -> bool:
 
 def _database_now() -> datetime:
     with unit_of_work(WORKER) as session:
-        return session.scalars(select(func.clock_timestamp())).one()
+        return session.scalars(select(func.clock_timestamp(type_=DateTime(timezone=True)))).one()

@@ -16,7 +16,7 @@ import openai
 from openai import OpenAI, omit
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from service.kit.settings import settings
+from service.kit.settings import forget_provider_environment, settings
 from service.provider.errors import AccountRefused, NotThere, ProviderError, RateLimited, Refused, Unknown
 from service.provider.shapes import SUBMISSION_KEY, Answer, Credentials, JobOrder, RemoteEvent, RemoteFile, RemoteJob
 
@@ -28,6 +28,7 @@ _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "in
 @lru_cache(maxsize=64)
 def _client(credentials: Credentials) -> OpenAI:
     """One client per account and process: constructing one costs 18 ms."""
+    forget_provider_environment()
     return OpenAI(
         api_key=credentials.api_key,
         admin_api_key="",
@@ -37,12 +38,16 @@ def _client(credentials: Credentials) -> OpenAI:
         webhook_secret="",
         max_retries=0,
         timeout=httpx2.Timeout(settings().provider_timeout_seconds, connect=5.0),
-        default_headers={
-            # An empty string would be sent as a header; omit takes it out, whatever OPENAI_ORG_ID says.
-            "OpenAI-Organization": credentials.organisation or omit,
-            "OpenAI-Project": credentials.project or omit,
-        },
+        default_headers=_account_headers(credentials),
     )
+
+
+def _account_headers(credentials: Credentials) -> Any:
+    """An empty string would be sent as a header; `omit` takes it out."""
+    return {
+        "OpenAI-Organization": credentials.organisation or omit,
+        "OpenAI-Project": credentials.project or omit,
+    }
 
 
 @contextmanager
@@ -174,7 +179,8 @@ def new_events(credentials: Credentials, job_id: str, *, known: Callable[[Remote
             if not unseen or not page.has_next_page():
                 break
             page = page.get_next_page()
-    return sorted(reversed(fresh.values()), key=lambda one: one.created_at)
+    oldest_first = list(fresh.values())[::-1]  # those of one second stay as they were told
+    return sorted(oldest_first, key=lambda one: one.created_at)
 
 
 def _job(told: FineTuningJob) -> RemoteJob:
