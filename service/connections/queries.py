@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pydantic import SecretStr
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ from service.connections.models import Connection
 from service.connections.rules import Kind
 from service.kit.ids import UnknownId, read, show
 from service.kit.sealing import place, unseal
+from service.provider.shapes import Credentials
 from service.tenants import TeamFacts
 
 
@@ -24,17 +24,6 @@ class ConnectionFacts:
     name: str
     kind: Kind
     provider: str
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """All it takes to call the provider. Its repr shows no key."""
-
-    kind: Kind
-    base_url: str
-    api_key: SecretStr
-    organisation: str | None
-    project: str | None
 
 
 def of_team(session: Session, team: TeamFacts) -> ConnectionFacts:
@@ -71,9 +60,9 @@ def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
     if row is None:
         raise ConnectionNotFound(connection=show("conn", connection_id))
     return Credentials(
-        kind=Kind(row.kind),
+        kind=row.kind,
         base_url=row.base_url,
-        api_key=SecretStr(unseal(row.sealed_key, key_place(connection_id))),
+        api_key=unseal(row.sealed_key, key_place(connection_id)),
         organisation=row.organisation,
         project=row.project,
     )

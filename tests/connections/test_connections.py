@@ -17,6 +17,7 @@ from service.kit.db import read_only, unit_of_work
 from service.kit.identity import AUTH, CLI, RESOLVER, SYSTEM, WORKER, Actor, DbRole
 from service.kit.ids import new_id, show
 from service.kit.sealing import SealingError
+from service.provider.shapes import Credentials
 from service.tenants import TeamCreate
 from tests.tenants.factories import a_team, acting_for
 
@@ -34,7 +35,7 @@ def a_connection(name: str | None = None, *, key: str = "sk-secret-of-one", **ch
     return made.id
 
 
-def opened(connection_id: UUID, actor: Actor = WORKER) -> connections.Credentials:
+def opened(connection_id: UUID, actor: Actor = WORKER) -> Credentials:
     with read_only(actor) as session:
         return connections.credentials(session, connection_id)
 
@@ -60,7 +61,7 @@ def test_a_team_uses_the_default_account_unless_it_has_its_own() -> None:
 
 def test_a_key_comes_out_as_it_went_in_and_shows_in_no_repr() -> None:
     made = opened(a_connection(key="sk-proj-123", organisation="org-1", project="proj-1"))
-    assert made.api_key.get_secret_value() == "sk-proj-123"
+    assert made.api_key == "sk-proj-123"
     assert (made.base_url, made.organisation, made.project) == (URL, "org-1", "proj-1")
     assert "sk-proj-123" not in repr(made)
 
@@ -72,7 +73,7 @@ def test_a_key_moved_to_another_account_does_not_open(database: LocalStack) -> N
         "UPDATE connections SET sealed_key = (SELECT sealed_key FROM connections WHERE id = %s) WHERE id = %s",
         one, other,
     )  # fmt: skip
-    assert opened(one).api_key.get_secret_value() == "sk-one"
+    assert opened(one).api_key == "sk-one"
     with pytest.raises(SealingError):
         opened(other)
 
@@ -132,7 +133,7 @@ def test_an_exposed_key_is_replaced_where_it_lies() -> None:
     made = a_connection(name, key="sk-exposed")
     with unit_of_work(CLI) as session:
         connections.replace_key(session, CLI, name, SecretStr("sk-fresh"))
-    assert opened(made).api_key.get_secret_value() == "sk-fresh"
+    assert opened(made).api_key == "sk-fresh"
 
 
 def test_an_account_is_found_by_its_shown_id_only() -> None:
@@ -156,7 +157,7 @@ def test_the_default_account_opens_for_a_worker() -> None:
     with read_only(WORKER) as session:
         default = connections.default(session)
     assert default is not None
-    assert opened(default.id).api_key.get_secret_value() == PROVIDER_KEY
+    assert opened(default.id).api_key == PROVIDER_KEY
 
 
 @pytest.mark.parametrize(
