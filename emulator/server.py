@@ -48,6 +48,7 @@ def serve(app: ASGIApp, *, host: str, port: int, uds: Path | None, ready: Callab
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=75,  # the 5 s of uvicorn would end connections that pooling clients are about to use
         timeout_graceful_shutdown=0.3,  # type: ignore[arg-type]  # handed to asyncio.wait_for, which takes parts of a second
     )
     Server(config, ready).run()
