@@ -136,7 +136,7 @@ LEFT = "gpt-4.1-2025-04-14, gpt-4.1-mini-2025-04-14, gpt-4o-2024-08-06, gpt-4o-m
     ],
 )  # fmt: skip
 def test_a_refusal_says_why_and_what_to_train_instead(
-    asked: str, method: str | None, day: date, kind: type[NotTrainable], why: str, instead: str
+    *, asked: str, method: str | None, day: date, kind: type[NotTrainable], why: str, instead: str
 ) -> None:
     model = resolve(OPENAI.values(), asked)
     assert model is not None
