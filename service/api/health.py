@@ -88,7 +88,7 @@ _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/readyz", summary="Should it be sent requests", responses=_NOT_READY)
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Ready once the registry has been loaded, until it drains. A database that is away is told, but no reason to fail."""
+    """Ready once the registry is loaded, until it drains. A database that is away is told, and no reason to fail."""
     state = request.app.state
     status: Literal["ready", "loading", "draining"] = "ready"
     if state.draining:

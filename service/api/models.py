@@ -44,7 +44,7 @@ def get_model(name: Name, actor: Annotated[Actor, MayAsTeam("models:read")]) -> 
 def promote_version(
     name: Name, alias: AliasName, body: registry.Promotion, actor: Annotated[Actor, MayAsTeam("models:write")]
 ) -> registry.AliasView:
-    """Let an alias mean this version from now on. Repeating it changes nothing; to roll back, promote the one before."""
+    """Let an alias mean this version from now on. Repeating it changes nothing; promote the former to roll back."""
     with unit_of_work(actor) as session:
         return registry.promote(session, actor, name, alias, version=body.version, reason=body.reason, at=clock.now())
 
@@ -65,7 +65,7 @@ def resolve_model(
     """Which model id to call now: JSON, or the bare id for `Accept: text/plain`.
 
     Answered from memory, also while the database is away: then with an `Age`. Keep the answer for `max-age`, ask again
-    with `If-None-Match`, and go on with what you have when we do not answer. A key or alias made this very moment may be
+    with `If-None-Match`, and go on with what you have when we do not answer. A key or alias made a moment ago may be
     unknown for up to a second, at worst for `resolve_poll_seconds`.
     """
     answered = request.app.state.resolver.answer(request.scope, name)

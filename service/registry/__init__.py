@@ -15,11 +15,11 @@ from service.registry.errors import (
 )
 from service.registry.models import PROBE
 from service.registry.queries import Resolution, Snapshot, VersionFacts, find_model, list_models, load_snapshot
-from service.registry.rules import check_name
+from service.registry.rules import State, check_name
 from service.registry.schemas import AliasView, ModelView, Promotion, ResolutionView, VersionView
 
 __all__ = [
     "PROBE", "AliasView", "BadName", "ModelNotFound", "ModelView", "NothingServed", "Promotion", "Resolution",
-    "ResolutionView", "Snapshot", "VersionFacts", "VersionNotFound", "VersionNotReady", "VersionView", "check_name",
+    "ResolutionView", "Snapshot", "State", "VersionFacts", "VersionNotFound", "VersionNotReady", "VersionView", "check_name",
     "find_model", "list_models", "load_snapshot", "promote", "register",
 ]  # fmt: skip

@@ -1,0 +1,96 @@
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from service.kit.db import unit_of_work
+from service.registry import flows
+from service.registry.models import ModelVersion
+from service.registry.rules import REFUSALS_MAX
+from service.tenants import TeamFacts
+from tests.registry.factories import a_version, acting_for
+from tests.stack import Emulator
+from tests.tenants.factories import a_team
+from tests.until import until
+
+BASE = "gpt-4o-mini-2024-07-18"  # the emulator answers for base models too
+
+
+@pytest.fixture
+def team(emulator: Emulator) -> TeamFacts:
+    return a_team()
+
+
+@pytest.fixture
+def refusing(emulator: Emulator) -> Iterator[None]:
+    emulator.fault(kind="status", path="/chat/completions", status=401, times=None)
+    return
+
+
+def version_of(team: TeamFacts) -> ModelVersion:
+    with unit_of_work(acting_for(team)) as session:
+        return session.query(ModelVersion).filter_by(team_id=team.id).one()
+
+
+def age(team: TeamFacts, *, attempts: int | None = None) -> None:
+    """Make the row due now, as if the pause were over."""
+    with unit_of_work(acting_for(team)) as session:
+        session.execute(
+            text("UPDATE model_versions SET due_at = now(), attempts = coalesce(:n, attempts) WHERE team_id = :team"),
+            {"team": team.id, "n": attempts},
+        )
+
+
+def test_a_model_that_answers_becomes_ready(team: TeamFacts) -> None:
+    flows.probe([a_version(team, model=BASE, ready=False).id])
+    row = version_of(team)
+    assert (row.state, row.due_at, row.lease_until, row.attention) == ("ready", None, None, None)
+    assert row.ready_at is not None
+
+
+def test_a_model_that_does_not_answer_yet_is_asked_again_after_a_growing_pause(team: TeamFacts) -> None:
+    version = a_version(team, model="ft:gpt-4o-mini-2024-07-18:nobody::none", ready=False)
+    pauses = []
+    for _ in range(3):
+        age(team)
+        flows.probe([version.id])
+        with unit_of_work(acting_for(team)) as session:
+            pauses.append(
+                session.scalar(
+                    text("SELECT extract(epoch FROM due_at - now())::float FROM model_versions WHERE team_id = :team"),
+                    {"team": team.id},
+                )
+            )
+    assert version_of(team).state == "loading"
+    first, second, third = pauses
+    assert first < 0.2
+    assert 0.2 < second < 0.4
+    assert 0.4 < third < 0.8
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_model_that_is_refused_for_long_asks_for_a_person(team: TeamFacts) -> None:
+    version = a_version(team, model=BASE, ready=False)
+    flows.probe([version.id])
+    assert version_of(team).attention is None
+    age(team, attempts=REFUSALS_MAX - 1)
+    flows.probe([version.id])
+    row = version_of(team)
+    assert row.state == "loading"
+    assert "refuses" in (row.attention or "")
+
+
+def test_a_version_somebody_else_is_probing_is_left_alone(team: TeamFacts) -> None:
+    version = a_version(team, model=BASE, ready=False)
+    with unit_of_work(acting_for(team)) as session:
+        session.execute(
+            text("UPDATE model_versions SET lease_until = now() + interval '1 hour' WHERE team_id = :team"),
+            {"team": team.id},
+        )
+    flows.probe([version.id])
+    assert version_of(team).state == "loading"
+
+
+def test_the_worker_brings_a_new_version_to_ready(workers: object, team: TeamFacts) -> None:
+    a_version(team, model=BASE, ready=False)
+    until(lambda: version_of(team).state == "ready", within=20)
