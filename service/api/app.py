@@ -12,7 +12,20 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from service.api import budgets, catalog, costs, explain, handlers, health, jobs, me, models, teams
+from service.api import (
+    budgets,
+    catalog,
+    costs,
+    datasets,
+    explain,
+    handlers,
+    health,
+    jobs,
+    me,
+    models,
+    teams,
+    uploads,
+)
 from service.api.describe import describe
 from service.api.draining import Draining, drain_on_sigterm
 from service.api.middleware import Edge
@@ -21,8 +34,8 @@ from service.kit import logs
 from service.kit.settings import settings
 
 ROUTERS = (
-    teams.router, me.router, catalog.router, budgets.router, jobs.router, costs.router, models.router,
-    explain.router, health.router,
+    teams.router, me.router, catalog.router, budgets.router, uploads.router, datasets.router, jobs.router,
+    costs.router, models.router, explain.router, health.router,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Objects are written once under keys that never change their content; a write that breaks leaves nothing behind.
 """
 
+import re
 from collections.abc import AsyncIterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -10,11 +11,28 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from service.kit.errors import Unavailable
 from service.kit.settings import settings
 
 CHUNK_BYTES: Final = 1024 * 1024
+# obstore has no class of its own for these; the names are Rust's ErrorKind, the numbers ENOSPC, EFBIG and EDQUOT.
+_FULL: Final = re.compile(r"StorageFull|QuotaExceeded|FileTooLarge|\(os error (?:28|27|122)\)")
+
+
+class StorageFull(Unavailable):
+    """There is no room left to store this file. Nothing was kept; the platform team must make room."""
+
+    code = "storage_full"
+    status = 507
+
+
+class StorageUnavailable(Unavailable):
+    """The storage for files does not answer. Nothing was kept; please repeat the request."""
+
+    code = "storage_unavailable"
 
 
 @lru_cache
@@ -29,8 +47,16 @@ def store() -> ObjectStore:
 
 
 async def write(key: str, chunks: AsyncIterable[bytes]) -> None:
-    """Store a stream under `key` in constant memory; on any error nothing is left under the key."""
-    await obstore.put_async(store(), key, chunks, chunk_size=5 * CHUNK_BYTES)
+    """Store a stream under `key` in constant memory; on any error nothing is left under the key.
+
+    An error of the stream's own comes out as it is. Raises StorageFull or StorageUnavailable for the storage's.
+    """
+    try:
+        await obstore.put_async(store(), key, chunks, chunk_size=5 * CHUNK_BYTES)
+    except BaseError as error:
+        if _FULL.search(str(error)):
+            raise StorageFull from error
+        raise StorageUnavailable(retry_after_seconds=5) from error
 
 
 def read(key: str) -> Iterator[bytes]:

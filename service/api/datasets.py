@@ -1,0 +1,49 @@
+"""/v1/datasets: training files, their state and the report on each. Posting one is in uploads.py."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from service import datasets
+from service.api.deps import MayAsTeam
+from service.api.errors import problems
+from service.kit import clock
+from service.kit.db import read_only
+from service.kit.identity import Actor
+from service.kit.ids import read
+from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
+
+router = APIRouter(tags=["datasets"])
+
+DatasetRef = Annotated[str, Path(description="Id of the dataset.", examples=["dset_01m7w74m4ve4esgepz92mvfgnz"])]
+MayRead = Annotated[Actor, MayAsTeam("datasets:read")]
+
+
+@router.get("/v1/datasets", summary="List datasets", responses=problems(401, 403, 404, 422, 503))
+def list_datasets(
+    actor: MayRead,
+    after: Annotated[str | None, Query(description="`last_id` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items a page.")] = LIMIT_DEFAULT,
+) -> Page[datasets.DatasetView]:
+    """Your team's datasets, newest first."""
+    with read_only(actor) as session:
+        return datasets.list_datasets(session, actor.team, after=read("dset", after) if after else None, limit=limit)
+
+
+@router.get("/v1/datasets/{dataset}", summary="Get a dataset", responses=problems(401, 403, 404, 503))
+def get_dataset(dataset: DatasetRef, actor: MayRead) -> datasets.DatasetView:
+    """One dataset: what it is, and whether it may be trained on."""
+    with read_only(actor) as session:
+        return datasets.get(session, actor.team, read("dset", dataset))
+
+
+@router.get(
+    "/v1/datasets/{dataset}/report", summary="Get the report on a dataset", responses=problems(401, 403, 404, 409, 503)
+)
+def get_dataset_report(dataset: DatasetRef, actor: MayRead) -> datasets.ReportView:
+    """Every problem by line, how the tokens are spread, and what training costs today on each base model.
+
+    `409 dataset_not_validated` with a `Retry-After` while a worker is still reading the file.
+    """
+    with read_only(actor) as session:
+        return datasets.report(session, actor.team, read("dset", dataset), clock.now())
