@@ -1,4 +1,4 @@
-"""Alembic's environment: runs as the administrator, waits for no lock longer than two seconds, one transaction per migration."""
+"""Alembic's environment: runs as the administrator, one transaction a migration, no lock waited for beyond two seconds."""
 
 import time
 
@@ -17,7 +17,9 @@ def run() -> None:
     configured = settings().admin_database_url
     url = context.config.attributes.get("admin_url") or (configured and configured.get_secret_value())
     if not url:
-        raise SystemExit("TUNEPLANE_ADMIN_DATABASE_URL is not set: migrations need a login that may create roles and tables.")
+        raise SystemExit(
+            "TUNEPLANE_ADMIN_DATABASE_URL is not set: migrations need a login that may create roles and tables."
+        )
     engine = create_engine(url)
     for attempt in range(1, _TRIES + 1):
         try:

@@ -1,4 +1,4 @@
-"""What every table needs beside its columns: an owner, row-level security, grants, and a lock against rewriting history.
+"""What a table needs beside its columns: an owner, row-level security, grants, and a lock against rewriting history.
 
 Roles belong to the whole server, so making them must survive a second database doing the same at the same moment.
 """

@@ -1,7 +1,7 @@
-"""The platform every test shares: real Postgres, Valkey, emulator, API, worker and dispatcher, one set per test process.
+"""The platform every test shares: real Postgres, Valkey, emulator, API, worker and dispatcher, a set a test process.
 
-Tests keep apart by making teams of their own. A test that breaks something shared (kills a worker, pauses Postgres) starts
-a platform of its own with `own_platform`.
+Tests keep apart by making teams of their own. A test that breaks something shared (kills a worker, pauses Postgres)
+starts a platform of its own with `own_platform`.
 """
 
 import fcntl

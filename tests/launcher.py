@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def strike(step: str, when: str, *, marker: Path, how: str) -> None:
-    """End (KILL) or suspend (STOP) the process before or after a step, once in all: whoever makes the marker strikes."""
+    """End (KILL) or suspend (STOP) the process beside a step, once in all: whoever makes the marker strikes."""
     module, function = _target(step)
     original = getattr(module, function)
 
@@ -72,19 +72,23 @@ def _target(step: str) -> tuple[Any, str]:
         "gateway": "service.provider.openai.gateway",
         "validation": "service.datasets.flows",
     }
-    return import_module(places[module]), function
+    return _module(places[module]), function
+
+
+def _module(name: str) -> Any:
+    return import_module(name)
 
 
 # ---------------------------------------------------------------------------------------------------------- mutations
 def no_intent() -> None:
     """The intent is not committed before the call: a crash between call and record leaves no trace of it."""
-    submission = import_module("service.jobs.flows.submission")
-    submission.intent = lambda claimed: True
+    submission = _module("service.jobs.flows.submission")
+    submission.intent = lambda _claimed: True
 
 
 def no_fence() -> None:
     """A stale worker writes what it likes."""
-    work = import_module("service.kit.work")
+    work = _module("service.kit.work")
     original = work.recording
 
     def unfenced(session: Any, model: Any, claimed: Any) -> Any:
@@ -98,7 +102,7 @@ def no_fence() -> None:
 
 def retries_on() -> None:
     """The SDK repeats what it got no answer to, as it does unless told otherwise."""
-    gateway = import_module("service.provider.openai.gateway")
+    gateway = _module("service.provider.openai.gateway")
     original = gateway._client.__wrapped__
     gateway._client = functools.lru_cache(lambda credentials: original(credentials).with_options(max_retries=2))
 
@@ -115,7 +119,7 @@ def no_lock() -> None:
     def open_door(_claimed: Any) -> Any:
         yield Pretended()
 
-    submission = import_module("service.jobs.flows.submission")
+    submission = _module("service.jobs.flows.submission")
     submission.lock = open_door
 
 

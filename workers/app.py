@@ -10,6 +10,7 @@ from kombu import Queue
 from service.kit import logs
 from service.kit.db import forget_connections
 from service.kit.settings import forget_provider_environment, settings
+from workers.heartbeat import Heartbeat
 from workers.kombu_guard import install as install_kombu_guard
 from workers.schedule import QUEUES, STEPS, Step
 
@@ -53,6 +54,7 @@ app.conf.update(
     task_default_queue=QUEUES[0],
     task_create_missing_queues=False,
 )
+app.steps["consumer"].add(Heartbeat)
 
 
 def _register(step: Step) -> None:

@@ -14,6 +14,7 @@ from service.kit.db import unit_of_work
 from service.kit.errors import Unavailable
 from service.kit.identity import SYSTEM, WORKER
 from service.kit.settings import forget_provider_environment, settings
+from workers.heartbeat import beat
 from workers.schedule import STEPS, TICKS, Step
 
 log = logs.get(__name__)
@@ -32,6 +33,7 @@ class Dispatcher:
     def run(self) -> None:
         """Look, hint, pause, until told to stop."""
         while not self._stopping.is_set():
+            beat()
             try:
                 busy = self.look()
             except Unavailable as error:

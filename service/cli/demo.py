@@ -1,4 +1,4 @@
-"""The tour: a file of conversations becomes a model that a chatbot resolves, every step a plain HTTP request you can repeat."""
+"""The tour: from a file of conversations to a model a chatbot resolves, each step a plain HTTP request to repeat."""
 
 import json
 import signal
@@ -89,7 +89,7 @@ def stay_up() -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the `with` blocks in order, which is what stops the servers. A second one changes nothing."""
+    """Ctrl-C and SIGTERM end the `with` blocks in order, which stops the servers. A second one changes nothing."""
 
     def interrupt(number: int, _frame: object) -> NoReturn:
         for one in (signal.SIGINT, signal.SIGTERM):
@@ -164,9 +164,7 @@ class Tour:
     def _team(self) -> None:
         self._step("A team, its budget, and keys for a developer and a chatbot")
         team = self._call("POST", "/v1/teams", key=self._operator, json={"slug": "lighthouse", "name": "Skerrow Light"})
-        budget = self._call(
-            "PUT", "/v1/teams/lighthouse/budget", key=self._operator, json={"monthly_limit": _BUDGET}
-        )
+        budget = self._call("PUT", "/v1/teams/lighthouse/budget", key=self._operator, json={"monthly_limit": _BUDGET})
         made = {
             role: self._call(
                 "POST", "/v1/teams/lighthouse/keys", key=self._operator, json={"name": f"demo {role}", "role": role}
@@ -199,7 +197,7 @@ class Tour:
             raise StepFailed(f"no price: {estimate['message']}")
         self._say(
             f"{estimate['billed_tokens']:,} tokens ({estimate['epochs']} epochs) × "
-            f"{estimate['price_per_million_tokens']} per million = [bold]{estimate['price']} {estimate['currency']}[/]; "
+            f"{estimate['price_per_million_tokens']} a million = [bold]{estimate['price']} {estimate['currency']}[/]; "
             f"{estimate['budget_left']} left in the budget"
         )
         if not estimate["fits_budget"]:
@@ -323,7 +321,9 @@ class Tour:
         """One request, shown with its answer's status. Raises StepFailed for anything but success."""
         headers = {**self._bearer(key or self._member), **options.pop("headers", {})}
         answer = self._http.request(method, path, headers=headers, **options)
-        self._console.print(f"   [dim]{method} {answer.url.raw_path.decode()} → {answer.status_code}[/]", soft_wrap=True)
+        self._console.print(
+            f"   [dim]{method} {answer.url.raw_path.decode()} → {answer.status_code}[/]", soft_wrap=True
+        )
         if answer.is_error:
             raise StepFailed(f"{method} {path} was answered {answer.status_code}: {_detail(answer)}")
         body: dict[str, Any] = answer.json()

@@ -15,6 +15,7 @@ _ROOT = Path(__file__).parents[2]
 
 @app.command()
 def demo(
+    *,
     file: Annotated[Path | None, typer.Option(help="Train on this chat JSONL instead of the lighthouse.")] = None,
     leave: Annotated[bool, typer.Option("--exit", help="Stop at the end of the tour instead of staying up.")] = False,
 ) -> None:
@@ -34,6 +35,7 @@ def up() -> None:
 
 @app.command()
 def openapi(
+    *,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when the files are stale.")] = False,
 ) -> None:
     """Write openapi/openapi.json and openapi/errors.md from the code."""

@@ -136,7 +136,7 @@ class LocalStack:
 
 
 def bring_up(stack: LocalStack, *, speed: float) -> str:
-    """Everything running, with schema, prices, a connection to the emulator and an operator's key, which is returned."""
+    """Everything running, with schema, prices, a connection to the emulator; returns an operator's key."""
     stack.create_database()
     stack.start_emulator(speed=speed)
     admin: list[str | Path] = [PYTHON, "-m", "service.cli", "admin"]
@@ -156,7 +156,9 @@ def bring_up(stack: LocalStack, *, speed: float) -> str:
 
 
 def _run(command: Sequence[str | Path], environment: Mapping[str, str]) -> str:
-    done = subprocess.run([str(part) for part in command], env=dict(environment), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], env=dict(environment), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise LocalError(f"{' '.join(map(str, command[1:]))} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -178,8 +180,6 @@ def _kept_secrets(folder: Path) -> tuple[str, str]:
             made.write(f"{secrets.token_urlsafe(32)}\n{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
     pepper, master = file.read_text().split()
     return pepper, master
-
-
 
 
 def _tail(file: Path, lines: int = 15) -> str:

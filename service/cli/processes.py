@@ -1,5 +1,6 @@
-"""Child processes that never outlive us: each in a group of its own, watched by a reaper that notices our death however it comes."""
+"""Child processes that never outlive us: a reaper notices our death, however it comes, and ends their groups."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -44,7 +45,9 @@ class Processes:
             [sys.executable, "-I", "-S", "-c", _REAPER], stdin=subprocess.PIPE, start_new_session=True, cwd="/"
         )
 
-    def start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, command: Sequence[str | Path], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         """Start `command` with exactly this environment; what it prints goes to `<logs>/<name>.log`."""
         with (self._logs / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
@@ -63,10 +66,8 @@ class Processes:
         """Ask a child to end, and insist after ten seconds."""
         child = self._children.pop(name)
         _signal_group(child.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_TERM_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         self._finish(child)
 
     def kill(self, name: str) -> None:
@@ -88,10 +89,8 @@ class Processes:
         end = monotonic() + _TERM_SECONDS
         for name in reversed(list(self._children)):
             child = self._children.pop(name)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.1, end - monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             self._finish(child)
         if self._reaper.stdin:
             self._reaper.stdin.close()

@@ -2,7 +2,7 @@
 
 Owns jobs, their events and metrics, and the provider's copies of datasets. Invariants:
 - a job has at most one live counterpart at the provider (docs/protocol.md);
-- its money is held from the request until its end is known, then charged or released exactly once, in the transaction of that end;
+- its money is held from the request until its end is known, then charged or released once, in that end's transaction;
 - a terminal state is never left; events are numbered without gaps.
 """
 
@@ -11,7 +11,13 @@ from service.jobs.models import FOLLOW, SUBMIT, Job
 from service.jobs.queries import events, get, metrics, page
 from service.jobs.rules import ARROWS, State
 from service.jobs.schemas import (
-    Estimate, JobEventPage, JobEventView, JobMetrics, JobMetricView, JobRequest, JobView,
+    Estimate,
+    JobEventPage,
+    JobEventView,
+    JobMetrics,
+    JobMetricView,
+    JobRequest,
+    JobView,
 )  # fmt: skip
 
 __all__ = [

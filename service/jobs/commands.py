@@ -45,7 +45,10 @@ class _Plan:
 
 
 def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Job:
-    """Take the job on and hold its price; the workers do the rest. Raises what stands in the way, and then holds nothing."""
+    """Take the job on and hold its price.
+
+    The workers do the rest. Raises what stands in the way, and then holds nothing.
+    """
     if request.register_as is not None:
         registry.check_name(request.register_as.name, pointer="#/register/name")
     plan = _plan(session, actor, request, at)
@@ -63,9 +66,7 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
         method=request.method.type,
         epochs=plan.epochs,
         batch_size=None if chosen.batch_size == "auto" else chosen.batch_size,
-        learning_rate_multiplier=None
-        if chosen.learning_rate_multiplier == "auto"
-        else chosen.learning_rate_multiplier,
+        learning_rate_multiplier=None if chosen.learning_rate_multiplier == "auto" else chosen.learning_rate_multiplier,
         suffix=request.suffix,
         seed=rules.seed_of(job_id) if request.seed is None else request.seed,
         labels=request.metadata,
@@ -142,9 +143,7 @@ def _plan(session: Session, actor: Actor, request: JobRequest, at: datetime) -> 
     )
 
 
-def _ready_dataset(
-    session: Session, team: tenants.TeamFacts, shown_id: str, pointer: str
-) -> datasets.DatasetFacts:
+def _ready_dataset(session: Session, team: tenants.TeamFacts, shown_id: str, pointer: str) -> datasets.DatasetFacts:
     facts = datasets.facts(session, team.id, ids.read("dset", shown_id), pointer=pointer)
     if facts.state == datasets.State.INVALID:
         raise DatasetUnusable(dataset=shown_id, pointer=pointer)
@@ -154,7 +153,9 @@ def _ready_dataset(
 
 
 def cancel(session: Session, actor: Actor, shown_id: str, at: datetime) -> Job:
-    """End the job now if the provider surely has nothing of it, else ask the provider; then the outcome is what it says.
+    """End the job now if the provider surely has nothing of it, else ask the provider.
+
+    Then the outcome is what it says.
 
     Asking again changes nothing. Raises JobIsOver for one that ended otherwise.
     """
@@ -203,7 +204,10 @@ def end_unbilled(session: Session, job: Job, state: State, message: str, at: dat
 
 
 def end_at_provider(session: Session, job: Job, state: State, message: str, at: datetime) -> None:
-    """End a job the provider ended: charge what was trained and, on success, add the model to the registry. All at once."""
+    """End a job the provider ended: charge what was trained and, on success, add the model to the registry.
+
+    All at once.
+    """
     enter(session, job, state, message, at)
     tokens, accrued = _tokens_trained(session, job)
     team = tenants.team(session, job.team_id)
@@ -251,7 +255,7 @@ def _tokens_trained(session: Session, job: Job) -> tuple[int, bool]:
 
 
 def take_events(session: Session, job: Job, events: Iterable[RemoteEvent]) -> None:
-    """Write the provider's events that are not there yet, verbatim and numbered on, and what they measure as metrics."""
+    """Write those of the provider's events that are new, verbatim and numbered on, and what they measure as metrics."""
     known = queries.fingerprints(session, job)
     steps = {metric.step for metric in queries.metrics(session, job)}
     for event in events:

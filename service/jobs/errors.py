@@ -16,7 +16,10 @@ class DatasetNotReady(Conflict):
 
 
 class DatasetUnusable(Invalid):
-    """Dataset {dataset} has errors that a provider would refuse. Its report names each line: GET /v1/datasets/{dataset}/report."""
+    """Dataset {dataset} has errors that a provider would refuse.
+
+    Its report names each line: GET /v1/datasets/{dataset}/report.
+    """
 
     code = "dataset_invalid"
 

@@ -16,7 +16,10 @@ from service.kit.work import Kind, Work
 
 
 class Job(Work, Base):
-    """One fine-tuning job, from the request to its end. What was decided at the request (model, price, epochs) is frozen here."""
+    """One fine-tuning job, from the request to its end.
+
+    What was decided at the request (model, price, epochs) is frozen here.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (

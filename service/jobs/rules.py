@@ -34,7 +34,8 @@ ARROWS: Final[dict[State, frozenset[State]]] = {
     State.SUBMITTING: _AT_PROVIDER | _ENDS | {State.CANCELLING},
     State.VALIDATING_FILES: _AT_PROVIDER - {State.VALIDATING_FILES} | _ENDS | {State.CANCELLING},
     State.PROVIDER_QUEUED: frozenset({State.RUNNING, State.CANCELLING}) | _ENDS,
-    State.RUNNING: frozenset({State.PROVIDER_QUEUED, State.CANCELLING}) | _ENDS,  # back to the queue after a pause there
+    State.RUNNING: frozenset({State.PROVIDER_QUEUED, State.CANCELLING})
+    | _ENDS,  # back to the queue after a pause there
     State.CANCELLING: _ENDS,  # a race with the provider: the outcome is what it says
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
@@ -86,7 +87,8 @@ def seed_of(job_id: UUID) -> int:
 def tokens_trained(*, told: int | None, step: int, steps: int, planned: int, succeeded: bool) -> tuple[int, bool]:
     """Tokens a job that ended at the provider is charged for, and whether that is our reckoning rather than its word.
 
-    The provider's number where it gives one; a success without one was trained as planned; else the share of steps done.
+    The provider's number where it gives one; a success without one was trained as planned; else the share of steps
+    done.
     """
     if told is not None:
         return told, False

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.jobs.models import Job, JobEvent, JobMetric
-from service.jobs.rules import EPOCHS_MAX
+from service.jobs.rules import EPOCHS_MAX, State
 from service.kit import ids, money
 from service.provider.shapes import SUBMISSION_KEY
 
@@ -23,7 +23,9 @@ class Hyperparameters(_Strict):
     """How to train. What is absent is chosen by us (epochs, by the size of the data) or by the provider."""
 
     n_epochs: Annotated[int, Field(ge=1, le=EPOCHS_MAX)] | Auto | None = Field(
-        None, description="Passes over the data. Absent: our default for this dataset. `auto`: the provider chooses, and money is reserved for its maximum."
+        None,
+        description="Passes over the data. Absent: our default for this dataset. `auto`: the provider chooses, and "
+        "money is reserved for its maximum.",
     )  # fmt: skip
     batch_size: Annotated[int, Field(ge=1, le=256)] | Auto | None = Field(None, description="Examples per step.")
     learning_rate_multiplier: Annotated[Decimal, Field(gt=0, le=100)] | Auto | None = Field(
@@ -64,14 +66,18 @@ class JobRequest(_Strict):
     )
     model: str = Field(max_length=128, description="A base model of `GET /v1/base-models`.")
     dataset: str = Field(description="Id of the dataset to train on.")
-    validation_dataset: str | None = Field(None, description="Id of a dataset to measure on while training; free of charge.")
+    validation_dataset: str | None = Field(
+        None, description="Id of a dataset to measure on while training; free of charge."
+    )
     method: Method = Method()
     suffix: str | None = Field(None, min_length=1, max_length=64, description="Part of the tuned model's name.")
     seed: int | None = Field(None, ge=0, le=2**31 - 1, description="For repeatable training; absent: one is chosen.")
-    metadata: dict[
-        Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=512)]
-    ] = Field(default_factory=dict, max_length=METADATA_PAIRS_MAX, description="Your own labels, also given to the provider.")
-    register_as: Register | None = Field(None, alias="register", description="Add the tuned model to the registry on success.")
+    metadata: dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
+        default_factory=dict, max_length=METADATA_PAIRS_MAX, description="Your own labels, also given to the provider."
+    )
+    register_as: Register | None = Field(
+        None, alias="register", description="Add the tuned model to the registry on success."
+    )
 
     @field_validator("metadata")
     @classmethod
@@ -120,7 +126,10 @@ class JobView(BaseModel):
 
     object: Literal["job"] = "job"
     id: str
-    state: str = Field(description="queued, uploading, submitting, validating_files, provider_queued, running, cancelling, succeeded, failed, cancelled. New ones may appear.")  # fmt: skip
+    state: str = Field(
+        description=f"One of {', '.join(State)}. New ones may appear; only the last three are final.",
+        examples=[State.RUNNING],
+    )
     attention: str | None = Field(description="Why a person has to look at it, if so. Its money stays reserved.")
     model: str
     dataset: str

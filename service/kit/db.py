@@ -3,9 +3,9 @@
     with unit_of_work(actor) as session:
         ...                                  # commits on leaving, rolls back on error
 
-The login role sees nothing by itself. A unit's first statement takes the actor's role and team for this transaction only,
-and row-level security does the rest. A unit that outlives its deadline is cut off by a watchdog, because psycopg has no
-timeout of its own against a Postgres that stopped answering.
+The login role sees nothing by itself. A unit's first statement takes the actor's role and team for this transaction
+only, and row-level security does the rest. A unit that outlives its deadline is cut off by a watchdog, because psycopg
+has no timeout of its own against a Postgres that stopped answering.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import Uuid
 
@@ -93,9 +94,7 @@ def forget_connections() -> None:
 
 def _refuse_a_powerful_login(connection: psycopg.Connection[Any], _record: object) -> None:
     """Row-level security is worth nothing to a login that can bypass it, so such a login is never used."""
-    row = connection.execute(
-        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user"
-    ).fetchone()
+    row = connection.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user").fetchone()
     connection.rollback()
     if row is None or row[0]:
         raise RuntimeError("TUNEPLANE_DATABASE_URL names a login that bypasses row-level security: use tp_app")
@@ -105,8 +104,8 @@ def _refuse_a_powerful_login(connection: psycopg.Connection[Any], _record: objec
 def unit_of_work(actor: Actor, *, seconds: float | None = None) -> Iterator[Session]:
     """One transaction as `actor`: commits on leaving, rolls back on error.
 
-    Raises DatabaseUnavailable or DatabaseBusy for everything that is Postgres' fault; whether a commit that broke on the
-    way was carried out is then unknown, which is why every write is safe to repeat.
+    Raises DatabaseUnavailable or DatabaseBusy for everything that is Postgres' fault; whether a commit that broke on
+    the way was carried out is then unknown, which is why every write is safe to repeat.
     """
     with _unit(actor, seconds) as session:
         yield session

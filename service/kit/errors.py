@@ -6,7 +6,8 @@
 
     raise BudgetExceeded(asked="41.20", left="12.00", resets="2026-12-01T00:00:00Z")
 
-`api/errors.py` turns a family into a status and a body; nothing here knows HTTP beyond an optional `status` of a class's own.
+`api/errors.py` turns a family into a status and a body; nothing here knows HTTP beyond an optional `status` of a
+class's own.
 """
 
 from inspect import cleandoc

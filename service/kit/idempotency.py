@@ -1,8 +1,8 @@
 """Idempotency-Key: the same request with the same key is carried out once, whatever races, retries or crashes.
 
-The key's row is inserted first and commits with the work it guards, so a second request with the key waits for the first
-at the unique index and then replays its answer; a request that failed leaves no row and may be repeated. Semantics follow
-draft-ietf-httpapi-idempotency-key-header-07: another payload under the same key is refused with 422.
+The key's row is inserted first and commits with the work it guards, so a second request with the key waits for the
+first at the unique index and then replays its answer; a request that failed leaves no row and may be repeated.
+Semantics follow draft-ietf-httpapi-idempotency-key-header-07: another payload under the same key is refused with 422.
 """
 
 import hashlib
@@ -55,7 +55,9 @@ class Outcome:
     replayed: bool
 
 
-def once(session: Session, team_id: UUID, key: str | None, request: object, do: Callable[[], dict[str, Any]]) -> Outcome:
+def once(
+    session: Session, team_id: UUID, key: str | None, request: object, do: Callable[[], dict[str, Any]]
+) -> Outcome:
     """Carry out `do` and keep its answer under `key` for seven days, or replay the answer kept there.
 
     `request` is what must be equal for a replay (method, path and body, JSON-able). Without a key `do` simply runs.

@@ -27,7 +27,10 @@ class Lock:
 
 @contextmanager
 def try_lock(name: str) -> Iterator[Lock | None]:
-    """The lock of this name, or None where somebody else has it. Needs a session, hence no PgBouncer in transaction mode."""
+    """The lock of this name, or None where somebody else has it.
+
+    Needs a session, hence no PgBouncer in transaction mode.
+    """
     connection = direct_connection()
     try:
         taken = _ask(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)

@@ -1,4 +1,6 @@
-"""Structured logs: one JSON line an event, with the request, team and job it belongs to. Never training text, never keys.
+"""Structured logs: one JSON line an event, with the request, team and job it belongs to.
+
+Never training text, never keys.
 
     log.info("job.submitted", provider_job_id=…)
 

@@ -13,14 +13,20 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What differs between machines. Everything has a default that suits one small machine, except addresses and secrets."""
+    """What differs between machines.
+
+    Everything has a default that suits one small machine, except addresses and secrets.
+    """
 
     model_config = SettingsConfigDict(env_prefix="TUNEPLANE_", extra="ignore", frozen=True)
 
-    environment: str = Field("dev", pattern=r"^[a-z0-9]{1,12}$", description="Names keys (`tp_<environment>_…`) and submissions.")
+    environment: str = Field(
+        "dev", pattern=r"^[a-z0-9]{1,12}$", description="Names keys (`tp_<environment>_…`) and submissions."
+    )
     log_level: str = "INFO"
+    heartbeat_file: Path | None = Field(None, description="Touched while a worker's or dispatcher's loop turns.")
 
-    # Addresses. The login of `database_url` owns nothing and sees nothing by itself; `admin_database_url` is for migrations only.
+    # Addresses. The login of `database_url` owns nothing and sees nothing by itself; the other is for migrations only.
     database_url: SecretStr = SecretStr("postgresql+psycopg://tp_app@/tuneplane")
     admin_database_url: SecretStr | None = None
     broker_url: SecretStr = SecretStr("redis://localhost:6379/0")
@@ -40,15 +46,21 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60.0, gt=0)
     dispatch_seconds: float = Field(0.25, gt=0, description="Pause of the dispatcher between two looks for due rows.")
     rehint_seconds: float = Field(5.0, gt=0, description="A row not taken this long after its hint is hinted again.")
-    rescue_after_seconds: float = Field(15.0, ge=0, description="The broker away this long: the dispatcher runs steps itself.")
-    attempts_max: int = Field(25, ge=1, description="Claims without progress before a row asks for a person's attention.")
+    rescue_after_seconds: float = Field(
+        15.0, ge=0, description="The broker away this long: the dispatcher runs steps itself."
+    )
+    attempts_max: int = Field(
+        25, ge=1, description="Claims without progress before a row asks for a person's attention."
+    )
     backoff_cap_seconds: float = Field(300.0, gt=0)
 
-    # Submission (docs/protocol.md). The quiet period covers the client's timeout, the provider's processing and its list lag.
+    # Submission (docs/protocol.md). The quiet period covers a late create at the provider and the lag of its list.
     provider_timeout_seconds: float = Field(60.0, gt=0)
     quiet_seconds: float = Field(180.0, gt=0)
     search_interval_seconds: float = Field(10.0, gt=0)
-    lock_busy_seconds: float = Field(5.0, gt=0, description="Somebody else works on the same job or file: come back then.")
+    lock_busy_seconds: float = Field(
+        5.0, gt=0, description="Somebody else works on the same job or file: come back then."
+    )
     follow_seconds: float = Field(15.0, gt=0, description="Pause between two looks at a running job.")
     probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
     follow_threads: int = Field(16, ge=1, le=64)
@@ -57,13 +69,15 @@ class Settings(BaseSettings):
     upload_bytes_max: int = Field(1024**3, gt=0)
     body_bytes_max: int = Field(1024**2, gt=0)
     body_idle_seconds: float = Field(15.0, gt=0)
-    drain_seconds: float = Field(0.0, ge=0, description="Time a load balancer needs to see /readyz fail before we stop.")
+    drain_seconds: float = Field(
+        0.0, ge=0, description="Time a load balancer needs to see /readyz fail before we stop."
+    )
     resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
     resolve_max_age_seconds: int = Field(30, ge=0)
 
 
 def forget_provider_environment() -> None:
-    """Take OPENAI_* out of this process: the SDK reads them quietly, and one team's key must never serve another's call."""
+    """Take OPENAI_* out of this process: the SDK reads them quietly, and no call may be made with a stray key."""
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         del os.environ[name]
 

@@ -1,4 +1,4 @@
-"""Periodic work: one row per tick, claimed like any other work, so that any number of dispatchers share it without a leader."""
+"""Periodic work: one row a tick, claimed like any other work, so that many dispatchers share it without a leader."""
 
 from dataclasses import dataclass
 from uuid import UUID, uuid5

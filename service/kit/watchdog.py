@@ -13,7 +13,10 @@ _LOOK_SECONDS = 0.1
 
 
 class Watchdog:
-    """Shuts down the socket of a checked-out connection that outlived its deadline; its user then gets an OperationalError."""
+    """Shuts down the socket of a checked-out connection that outlived its deadline.
+
+    Its user then gets an OperationalError.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +58,7 @@ def _shut_down(connection: Any) -> None:
 
 
 class Breaker:
-    """Refuses at once for a moment after a failure, letting one caller through to try: a crowd must not wait one by one."""
+    """Refuses at once for a moment after a failure, then lets one caller try: a crowd must not wait one by one."""
 
     def __init__(self, *, open_seconds: float) -> None:
         self._open_seconds = open_seconds
@@ -63,7 +66,7 @@ class Breaker:
         self._lock = threading.Lock()
 
     def check(self, error: type[Unavailable]) -> None:
-        """Raise `error` while open. Once the pause is over the first caller passes and the others wait for its outcome."""
+        """Raise `error` while open. After the pause the first caller passes, and the others await its outcome."""
         if self._until == 0.0:
             return
         with self._lock:

@@ -1,9 +1,9 @@
 """The work engine: rows with work to do are the truth, messages are hints.
 
-A table of work mixes in `Work`. The dispatcher finds due rows (`due`) and hints at them; a worker `claim`s them, which takes
-a lease and the next fence; what it then did it writes inside `recording`, which locks the row and refuses a stale fence.
-Leases live on the database's clock (`clock_timestamp()`), so no worker's clock can break them. A worker that dies leaves a
-lease that lapses; a paused one that wakes finds its fence stale.
+A table of work mixes in `Work`. The dispatcher finds due rows (`due`) and hints at them; a worker `claim`s them, which
+takes a lease and the next fence; what it then did it writes inside `recording`, which locks the row and refuses a stale
+fence. Leases live on the database's clock (`clock_timestamp()`), so no worker's clock can break them. A worker that
+dies leaves a lease that lapses; a paused one that wakes finds its fence stale.
 """
 
 import zlib
@@ -72,7 +72,9 @@ class StaleClaim(Exception):
 
 def _free(model: Any) -> ColumnElement[bool]:
     now = func.clock_timestamp()
-    return and_(model.due_at <= now, model.attention.is_(None), or_(model.lease_until.is_(None), model.lease_until < now))
+    return and_(
+        model.due_at <= now, model.attention.is_(None), or_(model.lease_until.is_(None), model.lease_until < now)
+    )
 
 
 def due(session: Session, kind: Kind, *, limit: int) -> Sequence[UUID]:

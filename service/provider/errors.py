@@ -1,4 +1,7 @@
-"""What a call to a provider can end in, besides an answer. Two facts matter: may it have had an effect, and is it the account's fault."""
+"""What a call to a provider can end in, besides an answer.
+
+Two facts matter: may it have had an effect, and is it the account's fault.
+"""
 
 
 class ProviderError(Exception):

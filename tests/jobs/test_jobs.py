@@ -47,11 +47,9 @@ def budget(team: Team) -> dict[str, Any]:
     return view
 
 
-def test_the_main_job_from_a_file_to_a_resolved_model(team: Team, emulator: Emulator):
+def test_the_main_job_from_a_file_to_a_resolved_model(team: Team, emulator: Emulator) -> None:
     dataset = ready(team)
-    estimate = team.member.post(
-        "/v1/jobs/estimate", {"model": "gpt-4o-mini", "dataset": dataset}
-    ).json()
+    estimate = team.member.post("/v1/jobs/estimate", {"model": "gpt-4o-mini", "dataset": dataset}).json()
     assert estimate["status"] == "available"
     assert estimate["fits_budget"] is True
 
@@ -89,7 +87,7 @@ def test_the_main_job_from_a_file_to_a_resolved_model(team: Team, emulator: Emul
     assert until(resolved, within=5) == done["fine_tuned_model"]
 
 
-def test_events_are_read_on_by_their_number(team: Team):
+def test_events_are_read_on_by_their_number(team: Team) -> None:
     job = accepted(team, ready(team))
     team.job_in(job["id"], "succeeded")
     seen, after = [], 0
@@ -103,7 +101,7 @@ def test_events_are_read_on_by_their_number(team: Team):
     assert team.member.get(f"/v1/jobs/{job['id']}/events?after={after}").json()["data"] == []
 
 
-def test_fifty_posts_with_one_key_are_one_job_and_forty_nine_replays(team: Team, emulator: Emulator):
+def test_fifty_posts_with_one_key_are_one_job_and_forty_nine_replays(team: Team, emulator: Emulator) -> None:
     dataset = ready(team)
     member = team.member
 
@@ -121,7 +119,7 @@ def test_fifty_posts_with_one_key_are_one_job_and_forty_nine_replays(team: Team,
     assert len(of_ours(emulator, job)) == 1
 
 
-def test_one_key_for_two_different_requests_is_refused(team: Team):
+def test_one_key_for_two_different_requests_is_refused(team: Team) -> None:
     dataset = ready(team)
     headers = {"Idempotency-Key": "k"}
     assert team.submit(dataset, headers=headers).status_code == 202
@@ -129,12 +127,12 @@ def test_one_key_for_two_different_requests_is_refused(team: Team):
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_fifty_clients_on_a_budget_for_twenty_jobs_get_exactly_twenty(make_team: Callable[..., Team]):
+def test_fifty_clients_on_a_budget_for_twenty_jobs_get_exactly_twenty(make_team: Callable[..., Team]) -> None:
     team = make_team(budget="0")
     dataset = ready(team)
-    price = team.member.post(
-        "/v1/jobs/estimate", {"model": "gpt-4o-mini-2024-07-18", "dataset": dataset}
-    ).json()["price"]
+    price = team.member.post("/v1/jobs/estimate", {"model": "gpt-4o-mini-2024-07-18", "dataset": dataset}).json()[
+        "price"
+    ]
     limit = Decimal(price) * 20 + Decimal(price) / 2
     team.operator.put(f"/v1/teams/{team.slug}/budget", {"monthly_limit": str(limit)})
     _ = team.member
@@ -150,7 +148,7 @@ def test_fifty_clients_on_a_budget_for_twenty_jobs_get_exactly_twenty(make_team:
     assert Decimal(budget(team)["spent"]) == Decimal(price) * 20
 
 
-def test_a_dataset_still_being_checked_is_no_error_of_its_own(team: Team):
+def test_a_dataset_still_being_checked_is_no_error_of_its_own(team: Team) -> None:
     made = team.member.post(
         "/v1/datasets?filename=slow.jsonl", content=conversations(topic="slow"),
         headers={"Content-Type": "application/jsonl"},
@@ -162,7 +160,7 @@ def test_a_dataset_still_being_checked_is_no_error_of_its_own(team: Team):
         assert answer.headers["retry-after"]
 
 
-def test_a_dataset_with_errors_is_refused_by_name(team: Team):
+def test_a_dataset_with_errors_is_refused_by_name(team: Team) -> None:
     dataset = team.ready_dataset(b'{"messages": []}\n' * 12, "bad.jsonl")
     assert dataset["state"] == "invalid"
     answer = team.submit(dataset["id"])
@@ -170,13 +168,13 @@ def test_a_dataset_with_errors_is_refused_by_name(team: Team):
     assert answer.json()["errors"][0]["pointer"] == "#/dataset"
 
 
-def test_a_retired_model_is_refused_with_its_replacement(team: Team):
+def test_a_retired_model_is_refused_with_its_replacement(team: Team) -> None:
     answer = team.submit(ready(team), model="gpt-3.5-turbo-0125")
     assert answer.status_code == 422
     assert "gpt-4.1-mini" in answer.json()["detail"] or "gpt-4o-mini" in answer.json()["detail"]
 
 
-def test_another_teams_dataset_does_not_exist(team: Team, make_team: Callable[..., Team]):
+def test_another_teams_dataset_does_not_exist(team: Team, make_team: Callable[..., Team]) -> None:
     theirs = ready(make_team())
     answer = team.submit(theirs)
     assert answer.status_code == 404
@@ -186,7 +184,7 @@ def test_another_teams_dataset_does_not_exist(team: Team, make_team: Callable[..
 @pytest.mark.parametrize("fault", ["create_then_500", "create_then_drop"])
 def test_a_job_created_although_the_answer_was_lost_is_found_and_not_made_again(
     team: Team, emulator: Emulator, fault: str
-):
+) -> None:
     dataset = ready(team)
     emulator.fault(kind=fault, **CREATE)
     job = accepted(team, dataset)
@@ -198,7 +196,7 @@ def test_a_job_created_although_the_answer_was_lost_is_found_and_not_made_again(
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "drop"}, {"kind": "garbage"}])
 def test_a_job_that_was_never_created_is_created_after_the_quiet_period(
     team: Team, emulator: Emulator, fault: dict[str, Any]
-):
+) -> None:
     dataset = ready(team)
     emulator.fault(**fault, **CREATE)
     job = accepted(team, dataset)
@@ -206,7 +204,7 @@ def test_a_job_that_was_never_created_is_created_after_the_quiet_period(
     assert len(of_ours(emulator, job["id"])) == 1
 
 
-def test_a_created_job_that_the_list_shows_late_is_still_one_job(team: Team, emulator: Emulator):
+def test_a_created_job_that_the_list_shows_late_is_still_one_job(team: Team, emulator: Emulator) -> None:
     dataset = ready(team)
     emulator.set(list_lag_seconds=1)
     try:
@@ -218,7 +216,9 @@ def test_a_created_job_that_the_list_shows_late_is_still_one_job(team: Team, emu
         emulator.set(list_lag_seconds=0)
 
 
-def test_a_refused_job_fails_with_the_providers_words_and_gives_its_reservation_back(team: Team, emulator: Emulator):
+def test_a_refused_job_fails_with_the_providers_words_and_gives_its_reservation_back(
+    team: Team, emulator: Emulator
+) -> None:
     dataset = ready(team)
     emulator.fault(kind="status", status=400, code="model_not_available", message="No such luck.", **CREATE)
     job = accepted(team, dataset)
@@ -229,7 +229,7 @@ def test_a_refused_job_fails_with_the_providers_words_and_gives_its_reservation_
     assert of_ours(emulator, job["id"]) == []
 
 
-def test_a_rate_limit_is_waited_out(team: Team, emulator: Emulator):
+def test_a_rate_limit_is_waited_out(team: Team, emulator: Emulator) -> None:
     dataset = ready(team)
     emulator.fault(kind="status", status=429, code="rate_limit_exceeded", retry_after=1, times=3, **CREATE)
     job = accepted(team, dataset)
@@ -237,7 +237,7 @@ def test_a_rate_limit_is_waited_out(team: Team, emulator: Emulator):
     assert len(of_ours(emulator, job["id"])) == 1
 
 
-def test_a_job_cancelled_while_it_is_being_created_ends_as_the_provider_says(team: Team, emulator: Emulator):
+def test_a_job_cancelled_while_it_is_being_created_ends_as_the_provider_says(team: Team, emulator: Emulator) -> None:
     dataset = ready(team)
     held = emulator.fault(kind="hold_after", **CREATE)
     job = accepted(team, dataset)
@@ -253,7 +253,7 @@ def test_a_job_cancelled_while_it_is_being_created_ends_as_the_provider_says(tea
     assert budget(team)["held"] == "0.00"
 
 
-def test_cancelling_twice_changes_nothing_and_a_finished_job_cannot_be_cancelled(team: Team):
+def test_cancelling_twice_changes_nothing_and_a_finished_job_cannot_be_cancelled(team: Team) -> None:
     dataset = ready(team)
     job = accepted(team, dataset)
     first = team.member.post(f"/v1/jobs/{job['id']}/cancel")
@@ -268,7 +268,7 @@ def test_cancelling_twice_changes_nothing_and_a_finished_job_cannot_be_cancelled
     assert (late.status_code, late.json()["code"]) == (409, "job_is_over")
 
 
-def test_jobs_are_listed_newest_first_by_pages(team: Team):
+def test_jobs_are_listed_newest_first_by_pages(team: Team) -> None:
     dataset = ready(team)
     made = [accepted(team, dataset)["id"] for _ in range(5)]
     first = team.viewer.get("/v1/jobs?limit=3").json()
@@ -288,13 +288,15 @@ def test_jobs_are_listed_newest_first_by_pages(team: Team):
         ({"metadata": {"tuneplane_submission": "x"}}, "#/metadata"),
     ],
 )
-def test_a_wrong_field_is_named(team: Team, body: dict[str, Any], pointer: str):
+def test_a_wrong_field_is_named(team: Team, body: dict[str, Any], pointer: str) -> None:
     answer = team.submit("dset_01m7w6kt9eepp87nc93bk07v4n", **body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"].startswith(pointer)
 
 
-def test_nothing_the_database_holds_of_a_job_escapes_its_team(team: Team, make_team: Callable[..., Team], database: LocalStack):
+def test_nothing_the_database_holds_of_a_job_escapes_its_team(
+    team: Team, make_team: Callable[..., Team], database: LocalStack
+) -> None:
     from sqlalchemy import func, select
 
     from service.jobs.models import Job, JobEvent

@@ -7,29 +7,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs.rules import ARROWS, TERMINAL, TO_FOLLOW, TO_SUBMIT, Search, State, after_empty_search
-from service.jobs.rules import may_follow, seed_of, state_told, submit_key, tokens_trained
+from service.jobs.rules import (
+    ARROWS,
+    TERMINAL,
+    TO_FOLLOW,
+    TO_SUBMIT,
+    Search,
+    State,
+    after_empty_search,
+    may_follow,
+    seed_of,
+    state_told,
+    submit_key,
+    tokens_trained,
+)
 
 STATUSES = ["validating_files", "queued", "running", "succeeded", "failed", "cancelled", "paused", "created", "🦑", ""]
 QUIET, INTERVAL = timedelta(seconds=180), timedelta(seconds=10)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def test_every_state_has_its_arrows_and_every_state_can_be_reached():
+def test_every_state_has_its_arrows_and_every_state_can_be_reached() -> None:
     assert set(ARROWS) == set(State)
     reached = {State.QUEUED}.union(*ARROWS.values())
     assert reached == set(State)
 
 
-def test_terminal_states_are_those_without_arrows():
+def test_terminal_states_are_those_without_arrows() -> None:
     assert {State.SUCCEEDED, State.FAILED, State.CANCELLED} == TERMINAL
 
 
-def test_every_live_state_is_somebodys_work():
+def test_every_live_state_is_somebodys_work() -> None:
     assert set(State) - TERMINAL == TO_SUBMIT | TO_FOLLOW | {State.CANCELLING}
 
 
-def test_from_every_live_state_an_end_can_be_reached():
+def test_from_every_live_state_an_end_can_be_reached() -> None:
     for state in set(State) - TERMINAL:
         seen, front = {state}, [state]
         while front:
@@ -40,7 +52,7 @@ def test_from_every_live_state_an_end_can_be_reached():
 
 
 @given(st.sampled_from(State), st.lists(st.sampled_from(STATUSES)))
-def test_whatever_a_provider_says_no_illegal_arrow_is_taken_and_no_end_left(start: State, told: list[str]):
+def test_whatever_a_provider_says_no_illegal_arrow_is_taken_and_no_end_left(start: State, told: list[str]) -> None:
     state = start
     for status in told:
         following = state_told(state, status)
@@ -51,44 +63,42 @@ def test_whatever_a_provider_says_no_illegal_arrow_is_taken_and_no_end_left(star
 
 
 @pytest.mark.parametrize("status", ["paused", "created", "🦑", ""])
-def test_an_unknown_status_changes_nothing(status: str):
+def test_an_unknown_status_changes_nothing(status: str) -> None:
     for state in State:
         assert state_told(state, status) == state
 
 
-def test_a_cancelling_job_goes_on_cancelling_until_the_provider_says_how_it_ended():
+def test_a_cancelling_job_goes_on_cancelling_until_the_provider_says_how_it_ended() -> None:
     assert state_told(State.CANCELLING, "running") == State.CANCELLING
     assert state_told(State.CANCELLING, "succeeded") == State.SUCCEEDED
 
 
 @given(st.uuids())
-def test_a_job_has_one_submission_key_per_environment(job: UUID):
+def test_a_job_has_one_submission_key_per_environment(job: UUID) -> None:
     assert submit_key("prod", job) == submit_key("prod", job)
     assert submit_key("prod", job) != submit_key("staging", job)
     assert len(submit_key("prod", job)) <= 40
 
 
 @given(st.uuids())
-def test_a_chosen_seed_is_one_a_provider_takes(job: UUID):
+def test_a_chosen_seed_is_one_a_provider_takes(job: UUID) -> None:
     assert 0 <= seed_of(job) < 2**31
     assert seed_of(job) == seed_of(job)
 
 
-def test_the_providers_count_of_trained_tokens_is_taken_as_it_is():
+def test_the_providers_count_of_trained_tokens_is_taken_as_it_is() -> None:
     assert tokens_trained(told=123, step=1, steps=9, planned=900, succeeded=True) == (123, False)
     assert tokens_trained(told=0, step=1, steps=9, planned=900, succeeded=False) == (0, False)
 
 
-def test_a_success_without_a_count_was_trained_as_planned_and_a_stop_by_its_share_of_steps():
+def test_a_success_without_a_count_was_trained_as_planned_and_a_stop_by_its_share_of_steps() -> None:
     assert tokens_trained(told=None, step=0, steps=0, planned=900, succeeded=True) == (900, True)
     assert tokens_trained(told=None, step=3, steps=9, planned=900, succeeded=False) == (300, True)
     assert tokens_trained(told=None, step=0, steps=0, planned=900, succeeded=False) == (0, False)
 
 
-@given(
-    st.integers(0, 10**9), st.integers(-1, 10**4), st.integers(0, 10**4)
-)
-def test_a_stopped_job_is_never_charged_more_than_planned(planned: int, step: int, steps: int):
+@given(st.integers(0, 10**9), st.integers(-1, 10**4), st.integers(0, 10**4))
+def test_a_stopped_job_is_never_charged_more_than_planned(planned: int, step: int, steps: int) -> None:
     tokens, _ = tokens_trained(told=None, step=max(step, 0), steps=steps, planned=planned, succeeded=False)
     assert 0 <= tokens <= planned
 
@@ -99,7 +109,7 @@ def verdict(asked_at: datetime, searched_at: datetime | None, searches: int) -> 
     ).search
 
 
-def test_a_job_was_never_created_only_after_a_first_look_a_quiet_period_and_two_empty_searches():
+def test_a_job_was_never_created_only_after_a_first_look_a_quiet_period_and_two_empty_searches() -> None:
     assert verdict(NOON, None, 0) is Search.FIRST_LOOK
     assert verdict(NOON + QUIET - timedelta(seconds=1), NOON, 0) is Search.TOO_EARLY
     assert verdict(NOON + QUIET, NOON, 0) is Search.EMPTY_ONCE
@@ -109,7 +119,7 @@ def test_a_job_was_never_created_only_after_a_first_look_a_quiet_period_and_two_
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=40))
-def test_no_hurry_shortens_the_quiet_period(pauses: list[int]):
+def test_no_hurry_shortens_the_quiet_period(pauses: list[int]) -> None:
     now, searched_at, searches, first = NOON, None, 0, NOON
     for pause in pauses:
         now += timedelta(seconds=pause)
@@ -123,5 +133,5 @@ def test_no_hurry_shortens_the_quiet_period(pauses: list[int]):
             return
 
 
-def test_two_jobs_have_two_keys():
+def test_two_jobs_have_two_keys() -> None:
     assert submit_key("prod", uuid4()) != submit_key("prod", uuid4())

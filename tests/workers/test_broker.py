@@ -17,7 +17,7 @@ def start(own_platform: Callable[..., LocalStack]) -> tuple[LocalStack, Team]:
     return stack, Platform(stack).team()
 
 
-def test_a_broker_killed_and_flushed_under_a_busy_worker_loses_no_job(own_platform: Callable[..., LocalStack]):
+def test_a_broker_killed_and_flushed_under_a_busy_worker_loses_no_job(own_platform: Callable[..., LocalStack]) -> None:
     stack, team = start(own_platform)
     dataset = team.ready_dataset(conversations())["id"]
     jobs = [team.submit(dataset).json()["id"] for _ in range(12)]
@@ -33,7 +33,7 @@ def test_a_broker_killed_and_flushed_under_a_busy_worker_loses_no_job(own_platfo
 
 def test_without_a_broker_the_api_answers_as_usual_and_the_dispatcher_does_the_work(
     own_platform: Callable[..., LocalStack],
-):
+) -> None:
     stack, team = start(own_platform)
     dataset = team.ready_dataset(conversations())["id"]
     stack.valkey.kill()
@@ -50,7 +50,7 @@ def test_without_a_broker_the_api_answers_as_usual_and_the_dispatcher_does_the_w
     team.job_in(again, "succeeded", within=60)
 
 
-def test_two_dispatchers_do_nothing_twice(own_platform: Callable[..., LocalStack]):
+def test_two_dispatchers_do_nothing_twice(own_platform: Callable[..., LocalStack]) -> None:
     stack, team = start(own_platform)
     stack.start_dispatcher("second")
     dataset = team.ready_dataset(conversations())["id"]

@@ -55,7 +55,7 @@ def dataset(crash_site: tuple[LocalStack, Emulator, Team]) -> str:
 @pytest.mark.parametrize(("step", "when"), POINTS)
 def test_a_worker_struck_anywhere_costs_nothing_twice(
     crash_site: tuple[LocalStack, Emulator, Team], dataset: str, tmp_path: Path, step: str, when: str, how: str
-):
+) -> None:
     stack, emulator, team = crash_site
     if step == "submission.search":  # only a job whose creation is unknown is searched for
         emulator.fault(kind="create_then_drop", method="POST", path="^/v1/fine_tuning/jobs$")
@@ -68,7 +68,9 @@ def test_a_worker_struck_anywhere_costs_nothing_twice(
         stack.start_worker("other", concurrency=1)  # the sleeper keeps its lock and its place in the pool
     done = finish(stack, team, job["id"], marker, how)
     assert done["state"] == "succeeded"
-    remotes = [one for one in emulator.log()["jobs"] if one["metadata"].get("tuneplane_submission") == key_of(job["id"])]
+    remotes = [
+        one for one in emulator.log()["jobs"] if one["metadata"].get("tuneplane_submission") == key_of(job["id"])
+    ]
     assert [one["status"] for one in remotes].count("succeeded") == 1
     assert {one["status"] for one in remotes} <= {"succeeded", "cancelled"}
     assert Decimal(done["cost"]) * 1_000_000 == sum(Decimal(one["cost_units"]) for one in remotes)
@@ -101,5 +103,3 @@ def fence_of(job: str) -> int:
 
 def key_of(job: str) -> str:
     return submit_key("test", read("job", job))
-
-

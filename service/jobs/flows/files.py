@@ -1,4 +1,4 @@
-"""A dataset's copy at the provider: uploaded once per account, found again after a crash by its name, which is its hash."""
+"""A dataset's copy at the provider: uploaded once an account, found again after a crash by its name, its hash."""
 
 import tempfile
 from uuid import UUID
@@ -21,7 +21,7 @@ class UploadUnderWay(Exception):
 
 
 def upload(order: Order, dataset_id: UUID) -> str:
-    """The provider's id of the dataset's copy, uploading it if there is none. Raises UploadUnderWay and ProviderError."""
+    """The provider's id of the dataset's copy, uploaded if there is none. Raises UploadUnderWay or ProviderError."""
     known = _known(order, dataset_id)
     if known is not None:
         return known

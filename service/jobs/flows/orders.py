@@ -1,4 +1,4 @@
-"""What a worker needs in its hand while it is away from the database: a job as a frozen value, and the key to the account."""
+"""What a worker holds in its hand while away from the database: a job as it stood, and the key to the account."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,9 +1,11 @@
-"""Bringing a job to the provider exactly once in effect. docs/protocol.md is the specification; the steps have its names.
+"""Bringing a job to the provider exactly once in effect.
+
+docs/protocol.md is the specification; the steps have its names.
 
     claim → lock → reread → search (where an earlier call may have happened) → intent → call → record → unlock
 
-The steps are module-level functions and are called through the module, so that the tests' launcher can put a crash, a pause
-or a mutation between any two of them from outside.
+The steps are module-level functions and are called through the module, so that the tests' launcher can put a crash, a
+pause or a mutation between any two of them from outside.
 """
 
 from collections.abc import Sequence
@@ -126,7 +128,7 @@ def reread(claimed: Claim) -> Order | None:
 
 
 def search(order: Order) -> bool:
-    """Look for an earlier call's job and write what that shows. True when there never was one and a call may be made."""
+    """Look for an earlier call's job and write what that shows. True when there never was one: a call may be made."""
     asked_at = _database_now()  # before asking: a late answer proves nothing about later
     try:
         found = gateway.find_jobs(
@@ -149,7 +151,7 @@ def search(order: Order) -> bool:
 
 
 def intent(claimed: Claim) -> bool:
-    """Commit, alone, that a call is about to leave. False when a cancel, another worker or another intent came first."""
+    """Commit, alone, that a call is about to leave. False when a cancel, another worker or an intent came first."""
     with unit_of_work(worker_for(claimed.team)) as session:
         job = work.recording(session, Job, claimed)
         if job.state != State.SUBMITTING or job.provider_job_id is not None or job.intent_at is not None:
@@ -192,7 +194,9 @@ def record_found(order: Order, found: list[RemoteJob]) -> None:
     if kept.key is None and (extras or _is_claimed_twice(order)):
         with unit_of_work(worker_for(order.claim.team)) as session:
             job = work.recording(session, Job, order.claim)
-            work.ask_for_attention(job, f"several jobs at the provider could be this one: {', '.join(one.id for one in found)}")
+            work.ask_for_attention(
+                job, f"several jobs at the provider could be this one: {', '.join(one.id for one in found)}"
+            )
         return
     with unit_of_work(worker_for(order.claim.team)) as session:
         job = work.recording(session, Job, order.claim)
@@ -205,7 +209,7 @@ def record_found(order: Order, found: list[RemoteJob]) -> None:
 
 
 def record_empty_search(order: Order, asked_at: datetime) -> bool:
-    """Nothing was found: remember when we asked, or conclude that there never was a job. True when a call may be made."""
+    """Nothing was found: remember when we asked, or conclude that there never was a job: True, a call may be made."""
     with unit_of_work(worker_for(order.claim.team)) as session:
         job = work.recording(session, Job, order.claim)
         verdict = rules.after_empty_search(

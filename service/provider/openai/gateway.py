@@ -1,7 +1,7 @@
 """Every call we make to a provider. One try each: the SDK's own retries would create a paid job up to three times.
 
-The SDK sends no Idempotency-Key for files and jobs, and quietly reads OPENAI_* from the environment; so retries are off and
-everything is passed explicitly. Each function returns plain shapes and raises only service.provider.errors.
+The SDK sends no Idempotency-Key for files and jobs, and quietly reads OPENAI_* from the environment; so retries are off
+and everything is passed explicitly. Each function returns plain shapes and raises only service.provider.errors.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -113,7 +113,9 @@ def create_job(credentials: Credentials, order: JobOrder) -> RemoteJob:
     chosen = {
         "n_epochs": order.epochs,
         "batch_size": order.batch_size,
-        "learning_rate_multiplier": None if order.learning_rate_multiplier is None else float(order.learning_rate_multiplier),
+        "learning_rate_multiplier": None
+        if order.learning_rate_multiplier is None
+        else float(order.learning_rate_multiplier),
     }
     hyperparameters: Any = {name: value for name, value in chosen.items() if value is not None}
     with _translated():
@@ -134,7 +136,10 @@ def create_job(credentials: Credentials, order: JobOrder) -> RemoteJob:
 def find_jobs(
     credentials: Credentials, *, key: str, training_file: str, seed: int, created_since: datetime
 ) -> list[RemoteJob]:
-    """Jobs that carry our key; where the server dropped the metadata, recent ones of the same file and seed. Oldest first."""
+    """Jobs that carry our key.
+
+    Where the server dropped the metadata, recent ones of the same file and seed. Oldest first.
+    """
     with _translated():
         jobs = _client(credentials).fine_tuning.jobs
         by_key = [_job(one) for one in jobs.list(limit=_PAGE, metadata={SUBMISSION_KEY: key})]
@@ -168,7 +173,10 @@ def cancel_job(credentials: Credentials, job_id: str) -> RemoteJob:
 
 
 def new_events(credentials: Credentials, job_id: str, *, known: Callable[[RemoteEvent], bool]) -> list[RemoteEvent]:
-    """Events not yet known, oldest first. Reads back page by page until a whole page is known, whatever order they come in."""
+    """Events not yet known, oldest first.
+
+    Reads back page by page until a whole page is known, whatever order they come in.
+    """
     fresh: dict[str, RemoteEvent] = {}
     with _translated():
         page = _client(credentials).fine_tuning.jobs.list_events(job_id, limit=_PAGE)
