@@ -73,19 +73,27 @@ class Job:
     outcome: asyncio.Future[Outcome]
     id_of_model: str
     cancelled_at: float | None = None
+    cancelled_unstudied: bool = False
 
-    # --- what the study said; only to be asked when it is done ---
+    def cancel(self, now: float) -> None:
+        """Stop at this moment. What no client could have seen yet, since the study goes on, will not have happened."""
+        self.cancelled_at, self.cancelled_unstudied = now, not self.outcome.done()
+
+    # --- what the study said ---
+
+    @property
+    def _known(self) -> Outcome | None:
+        """What the study said; nothing as long as it goes on, and for a job cancelled before that was known."""
+        return self.outcome.result() if self.outcome.done() and not self.cancelled_unstudied else None
 
     @property
     def plan(self) -> Training | None:
         """How the job trains; None while that is unknown and when it fails."""
-        result = self.outcome.result() if self.outcome.done() else None
-        return result if isinstance(result, Training) else None
+        return known if isinstance(known := self._known, Training) else None
 
     @property
     def failure(self) -> Failure | None:
-        result = self.outcome.result() if self.outcome.done() else None
-        return result if isinstance(result, Failure) else None
+        return known if isinstance(known := self._known, Failure) else None
 
     def waits_for_study(self, now: float) -> bool:
         """Whether the job's state at `now` cannot be told before its study is done."""
@@ -123,8 +131,11 @@ class Job:
     def steps_done(self, now: float) -> int:
         if not self.plan:
             return 0
-        share = (self.until(now) - self.started_at) / self.training_seconds
-        return int(self.plan.schedule.total_steps * min(1.0, max(0.0, share)))
+        total, until = self.plan.schedule.total_steps, self.until(now)
+        # Compared before divided: the last step is done when the job ends, whatever a float makes of their quotient.
+        if until >= self.ends_at:
+            return total
+        return int(total * max(0.0, until - self.started_at) / self.training_seconds)
 
     def status(self, now: float) -> str:
         if self.cancelled_at is not None:

@@ -1,6 +1,5 @@
 """A job over virtual time: states, events, hyperparameters, the bill."""
 
-import json
 from typing import Any
 
 import openai
@@ -171,10 +170,12 @@ def test_the_same_file_and_seed_give_the_same_training(project: Project) -> None
 
 def test_two_hundred_jobs_on_one_file_cost_one_study(world: Emulator, project: Project) -> None:
     file = project.upload(planets(60))
-    body = json.dumps({"model": "gpt-4o-mini", "training_file": file})
     for _ in range(200):
-        project.http.post("/fine_tuning/jobs", content=body)
+        project.http.post("/fine_tuning/jobs", json={"model": "gpt-4o-mini", "training_file": file})
+        world.advance(0.0137)
     world.advance(700)
-    jobs = [job for page in range(2) for job in project.http.get("/fine_tuning/jobs?limit=100").json()["data"]]
-    assert {job["status"] for job in jobs} == {"succeeded"}
-    assert len({job["fine_tuned_model"] for job in jobs}) == 100
+    jobs = [job for job in project.openai.fine_tuning.jobs.list(limit=100) if job.status == "succeeded"]
+    models = {model.id for model in project.openai.models.list()}
+    assert len(jobs) == 200
+    assert {job.fine_tuned_model for job in jobs} <= models
+    assert {job.id: job.trained_tokens for job in jobs}.items() <= world.ask("/log")["billed"].items()
