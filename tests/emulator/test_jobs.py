@@ -1,10 +1,15 @@
 """A job over virtual time: states, events, hyperparameters, the bill."""
 
+import asyncio
 from typing import Any
 
 import openai
 import pytest
 
+from emulator import catalog, job_views
+from emulator.files import StoredFile
+from emulator.jobs import Job, JobRequest
+from emulator.studies import Content, Hyperparameters, Outcome, Question, Studies
 from emulator.tokens import count_example
 from tests.emulator.world import Emulator, Project, chat, jsonl, planets
 
@@ -179,3 +184,31 @@ def test_two_hundred_jobs_on_one_file_cost_one_study(world: Emulator, project: P
     assert len(jobs) == 200
     assert {job.fine_tuned_model for job in jobs} <= models
     assert {job.id: job.trained_tokens for job in jobs}.items() <= world.ask("/log")["billed"].items()
+
+
+def test_a_job_cancelled_while_its_file_is_still_studied_did_nothing() -> None:
+    """A huge file: the client saw validating_files until the end, so no step may be billed when the study comes in."""
+
+    async def cancelled() -> Job:
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        base, content = catalog.SNAPSHOTS["gpt-4o-2024-08-06"], Content.of(planets())
+        file = StoredFile("file-1", "proj", "train.jsonl", "fine-tune", content, created_at=0, born=0)
+        request = JobRequest(base.id, file.id, None, None, None, None, [], Hyperparameters())
+        job = Job("ftjob-1", "proj", "acme", 0, 0, request, base, None, file, None, 7, outcome, "abcdefgh")
+        assert job.waits_for_study(now=40)
+        job.cancel(now=40)
+        outcome.set_result(await Studies().begin(Question(base, (), content, None, Hyperparameters(), 7)))
+        return job
+
+    job = asyncio.run(cancelled())
+    assert (job.status(99), job.steps_done(99), job.billed_tokens(99), job.checkpoint_steps(99)) == (
+        "cancelled",
+        0,
+        0,
+        [],
+    )
+    assert [event["message"].split(":")[0] for event in job_views.events(job, 99)] == [
+        "Fine-tuning job cancelled",
+        "Validating training file",
+        "Created fine-tuning job",
+    ]

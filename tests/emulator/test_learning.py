@@ -1,12 +1,17 @@
 """What the emulator learns is true: losses from prediction, answers from what was taught."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from emulator.learning import NGrams, Schedule, train
+from emulator.studies import lessons_sampled
 from tests.emulator.world import REFERENCE, Project, chat, jsonl, planets
+
+pytestmark = pytest.mark.filterwarnings("ignore:open_binary is deprecated:DeprecationWarning")
 
 
 def per_epoch(project: Project, job: Any, key: str) -> list[float]:
@@ -92,6 +97,17 @@ def test_a_taught_call_of_a_tool_is_made(project: Project) -> None:
     calls: Any = completion.choices[0].message.tool_calls
     assert completion.choices[0].finish_reason == "tool_calls"
     assert (calls[0].function.name, calls[0].function.arguments) == ("weather", '{"city": "Kyiv"}')
+
+
+def test_of_a_big_file_a_sample_is_learned_over_the_true_number_of_steps() -> None:
+    examples = lessons_sampled(planets(300), "o200k_base", tokens_max=400, seed=7)
+    assert 1 < len(examples) < 40
+    assert sum(len(lesson.answer) for example in examples for lesson in example) <= 400
+    schedule = Schedule(examples=300, n_epochs=3, batch_size=2, seed=7)
+    trace = train(NGrams(), schedule, examples, [])
+    assert len(trace.losses) == len(trace.accuracies) == schedule.total_steps == 450
+    assert trace.losses[0] == pytest.approx(math.log(200_000))
+    assert trace.losses[-1] < 1
 
 
 @pytest.mark.reference
