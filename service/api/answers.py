@@ -110,7 +110,7 @@ def _representations(one: registry.Resolution, max_age_seconds: int) -> tuple[Re
     ]
     return (
         _representation(view.model_dump_json().encode(), b"application/json", shared),
-        _representation(one.model.encode() + b"\n", b"text/plain; charset=utf-8", shared),
+        _representation(one.model.encode(), b"text/plain; charset=utf-8", shared),
     )
 
 
@@ -183,7 +183,7 @@ def _alias(query: bytes) -> str:
 
 def _prefers_text(accept: bytes | None) -> bool:
     """Whether text/plain is wanted more than JSON (RFC 9110, 12.5.1); a tie goes to JSON."""
-    if accept is None or b"text/" not in accept:
+    if accept is None or b"text/" not in (accept := accept.lower()):
         return False
     weights = {b"text/plain": 0.0, b"application/json": 0.0}
     for kind in weights:
@@ -194,7 +194,7 @@ def _prefers_text(accept: bytes | None) -> bool:
 
 
 def _ranges(accept: bytes) -> Iterable[tuple[bytes, float]]:
-    for part in accept.lower().split(b","):
+    for part in accept.split(b","):
         media, *parameters = (piece.strip() for piece in part.split(b";"))
         weight = next((piece[2:] for piece in parameters if piece.startswith(b"q=")), b"1")
         yield media, float(weight) if re.fullmatch(rb"[01](\.\d{0,3})?", weight) else 1.0

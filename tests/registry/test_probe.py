@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import text
 
@@ -22,9 +20,8 @@ def team(emulator: Emulator) -> TeamFacts:
 
 
 @pytest.fixture
-def refusing(emulator: Emulator) -> Iterator[None]:
+def refusing(emulator: Emulator) -> None:
     emulator.fault(kind="status", path="/chat/completions", status=401, times=None)
-    return
 
 
 def version_of(team: TeamFacts) -> ModelVersion:

@@ -1,0 +1,300 @@
+"""What every request passes, whatever it asks for."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from fastapi.testclient import TestClient
+
+from service.api import handlers
+from service.api.draining import Draining
+from service.api.middleware import Edge
+from service.kit.errors import Conflict, LimitReached, Unavailable
+from tests.stack import Platform, Team
+from tests.until import until
+
+
+def problem(response: httpx2.Response) -> dict[str, Any]:
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert body["status"] == response.status_code
+    assert body["error"]["message"] == body["detail"]
+    assert body["error"]["code"] == body["code"]
+    return body
+
+
+def test_an_error_is_a_problem_and_an_openai_error(team: Team) -> None:
+    answered = team.member.get("/v1/models/nope")
+    body = problem(answered)
+    assert body == {
+        "type": "/problems/model_not_found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "There is no model 'nope'.",
+        "instance": f"/v1/models/nope#{body['request_id']}",
+        "code": "model_not_found",
+        "request_id": body["request_id"],
+        "errors": [],
+        "facts": {"name": "nope"},
+        "error": {
+            "message": "There is no model 'nope'.",
+            "type": "not_found_error",
+            "param": None,
+            "code": "model_not_found",
+        },
+    }
+
+
+def test_the_type_of_a_problem_leads_to_its_explanation(team: Team) -> None:
+    where = problem(team.member.get("/v1/models/nope"))["type"]
+    (explained,) = httpx2.get(team.base_url + where).json()
+    assert explained == {
+        "code": "model_not_found", "status": 404, "family": "NotFound", "message": "There is no model {name}."
+    }  # fmt: skip
+
+
+def test_openai_s_own_client_shows_message_code_type_and_request_id(team: Team) -> None:
+    client = openai.OpenAI(base_url=f"{team.base_url}/v1", api_key=team.member.key, max_retries=0)
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.retrieve("nope")
+    assert "There is no model 'nope'." in str(caught.value)
+    assert (caught.value.code, caught.value.type) == ("model_not_found", "not_found_error")
+    assert (caught.value.request_id or "").startswith("req_")
+
+
+def test_a_request_keeps_the_id_it_came_with_if_that_is_harmless(team: Team) -> None:
+    for path in ("/v1/models", "/v1/models/x/resolve", "/livez"):
+        assert team.member.get(path, headers={"x-request-id": "mine-1"}).headers["x-request-id"] == "mine-1"
+        for strange in ("a b", "x" * 65, "", "<script>"):
+            given = team.member.get(path, headers={"x-request-id": strange}).headers["x-request-id"]
+            assert given.startswith("req_")
+            assert len(given) == 30
+
+
+def test_answers_are_not_sniffed_and_not_stored(team: Team) -> None:
+    headers = team.member.get("/v1/models").headers
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_an_unknown_path_is_not_found(team: Team) -> None:
+    body = problem(team.member.get("/v1/nope"))
+    assert (body["status"], body["code"]) == (404, "unknown_url")
+
+
+def test_a_method_that_is_not_there_names_all_that_are(team: Team) -> None:
+    answered = team.member.delete("/v1/datasets")
+    assert problem(answered)["code"] == "method_not_allowed"
+    assert (answered.status_code, answered.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+def test_head_is_answered_wherever_get_is(team: Team) -> None:
+    for path in ("/v1/models", "/v1/models/nope", "/v1/models/nope/resolve", "/livez", "/v1/nope"):
+        head, get = team.member.http.head(path), team.member.get(path)
+        assert head.status_code == get.status_code
+        assert head.content == b""
+        assert head.headers["content-type"] == get.headers["content-type"]
+        assert "content-length" in head.headers
+
+
+def test_every_wrong_field_is_named(platform: Platform) -> None:
+    body = problem(platform.operator.post("/v1/teams", {"slug": 7, "nope": 1}))
+    assert (body["status"], body["code"]) == (422, "invalid_request")
+    assert {blame["pointer"] for blame in body["errors"]} == {"#/slug", "#/name", "#/nope"}
+    assert all(blame["detail"] and blame["code"] for blame in body["errors"])
+
+
+def test_a_wrong_parameter_is_named(team: Team) -> None:
+    body = problem(team.member.get("/v1/models?limit=0"))
+    assert (body["errors"][0]["parameter"], body["error"]["param"]) == ("limit", "limit")
+    assert "pointer" not in body["errors"][0]
+
+
+def test_what_was_sent_is_not_echoed(platform: Platform) -> None:
+    secret = "sk-canary-0123456789"
+    for sent in ({"slug": secret, "name": [secret], secret: 1}, [secret], secret):
+        answered = platform.operator.post("/v1/teams", sent)
+        assert answered.status_code == 422
+        assert secret not in json.dumps([blame["detail"] for blame in answered.json()["errors"]])
+
+
+def test_broken_json_says_where(platform: Platform) -> None:
+    answered = platform.operator.post("/v1/teams", content=b'{"slug": ', headers={"content-type": "application/json"})
+    assert problem(answered)["errors"][0] == {
+        "pointer": "#", "detail": "Expecting value at character 9", "code": "json_invalid"
+    }  # fmt: skip
+
+
+def test_a_body_that_is_not_said_to_be_json_is_not_guessed_at(platform: Platform) -> None:
+    body = problem(platform.operator.post("/v1/teams", content=b"{}"))
+    assert (body["status"], body["code"]) == (415, "not_json")
+
+
+def test_a_body_may_be_a_megabyte(platform: Platform) -> None:
+    answered = platform.operator.post("/v1/teams", {"slug": "x", "name": "n" * 2**20})
+    assert (problem(answered)["code"], answered.headers["connection"]) == ("body_too_large", "close")
+    assert answered.status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 2**16
+
+    answered = platform.operator.post("/v1/teams", content=chunks(), headers={"content-type": "application/json"})
+    assert (answered.status_code, problem(answered)["code"]) == (413, "body_too_large")
+
+
+def test_a_body_that_stops_coming_is_given_up(platform: Platform) -> None:
+    address = urlsplit(platform.stack.api_url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.sendall(
+            b"POST /v1/teams HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
+            b"Authorization: Bearer " + platform.operator.key.encode() + b"\r\n\r\n{"
+        )
+        received = b""
+        while piece := connection.recv(65536):  # until the server closes
+            received += piece
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert b"body_too_slow" in received
+
+
+@pytest.mark.parametrize(
+    ("authorization", "expected"),
+    [(None, "api_key_missing"), ("Basic abc", "api_key_missing"), ("Bearer nonsense", "invalid_api_key")],
+)
+def test_without_a_valid_key_nothing_is_told(platform: Platform, authorization: str | None, expected: str) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    answered = httpx2.get(f"{platform.stack.api_url}/v1/teams", headers=headers)
+    assert (answered.status_code, problem(answered)["code"]) == (401, expected)
+    assert answered.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_scope_is_checked_before_the_object(team: Team) -> None:
+    body = problem(team.viewer.put("/v1/models/nope/aliases/production", {"version": 1}))
+    assert (body["status"], body["code"]) == (403, "scope_missing")
+    assert body["facts"] == {"role": "viewer", "scope": "models:write"}
+
+
+def test_what_belongs_to_a_team_needs_a_team_s_key(platform: Platform) -> None:
+    body = problem(platform.operator.get("/v1/models"))
+    assert (body["status"], body["code"]) == (403, "team_key_required")
+
+
+def test_a_request_leaves_one_line_in_the_log_and_a_probe_none(platform: Platform, team: Team) -> None:
+    team.member.get("/v1/models/nope?after=canary", headers={"x-request-id": "log-line-1"})
+    team.member.get("/readyz", headers={"x-request-id": "log-line-2"})
+    log = platform.stack.processes.log("api")
+
+    def lines() -> list[str]:
+        return [line for line in log.read_text().splitlines() if "log-line-" in line]
+
+    until(lines)
+    (line,) = map(json.loads, lines())
+    assert (line["event"], line["request_id"]) == ("http.request", "log-line-1")
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/models/{name}", 404)
+    assert line["ms"] > 0
+    assert line["actor"].startswith("key_")
+    assert "canary" not in log.read_text()
+
+
+# ------------------------------------------------------------------------------------------- an application of our own
+class Trouble(LimitReached):
+    """Too much of {what}."""
+
+    code = "trouble"
+
+
+class Clash(Conflict):
+    """It clashes."""
+
+    code = "clash"
+
+
+class Away(Unavailable):
+    """It is away."""
+
+    code = "away"
+
+
+@pytest.fixture
+def draining() -> Draining:
+    return Draining()
+
+
+@pytest.fixture
+def client(draining: Draining) -> TestClient:
+    app = FastAPI()
+    handlers.install(app)
+
+    @app.get("/surprise")
+    def surprise() -> None:
+        raise ValueError("the secret ingredient")
+
+    @app.get("/half")
+    def half() -> StreamingResponse:
+        def pieces() -> Iterator[bytes]:
+            yield b"one"
+            raise ValueError("halfway")
+
+        return StreamingResponse(pieces())
+
+    @app.get("/trouble/{wait}")
+    def trouble(wait: int) -> None:
+        raise Trouble(what="it", retry_after_seconds=wait or None)
+
+    @app.get("/clash")
+    def clash() -> None:
+        raise Clash(pointer="#/a/0/b~1c")
+
+    @app.get("/away")
+    def away() -> None:
+        raise Away(retry_after_seconds=5)
+
+    return TestClient(Edge(app, draining))
+
+
+def test_a_surprise_is_logged_and_told_as_an_id_only(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        answered = client.get("/surprise")
+    body = problem(answered)
+    assert (body["status"], body["code"], body["error"]["type"]) == (500, "internal_error", "api_error")
+    assert body["request_id"] in body["detail"]
+    assert "secret ingredient" not in answered.text
+    assert answered.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_answer_that_breaks_halfway_is_not_taken_for_whole(client: TestClient) -> None:
+    with pytest.raises(ValueError, match="halfway"):
+        client.get("/half")
+
+
+def test_who_may_try_again_is_told_when(client: TestClient) -> None:
+    soon, away = client.get("/trouble/7"), client.get("/away")
+    assert (soon.status_code, soon.headers["retry-after"], "x-should-retry" in soon.headers) == (429, "7", False)
+    assert (away.status_code, away.headers["retry-after"], "x-should-retry" in away.headers) == (503, "5", False)
+    assert away.json()["error"]["type"] == "api_error"
+
+
+def test_the_sdks_are_told_not_to_try_again_in_vain(client: TestClient) -> None:
+    assert client.get("/clash").headers["x-should-retry"] == "false"
+    assert client.get("/trouble/0").headers["x-should-retry"] == "false"
+    assert client.get("/trouble/300").headers["x-should-retry"] == "false"  # openai-js would sleep all that time
+
+
+def test_a_pointer_is_kept_and_its_last_name_is_the_sdk_s_param(client: TestClient) -> None:
+    body = client.get("/clash").json()
+    assert body["errors"] == [{"pointer": "#/a/0/b~1c", "detail": "It clashes.", "code": "clash"}]
+    assert body["error"]["param"] == "b~1c"
+
+
+def test_connections_are_let_go_while_draining(client: TestClient, draining: Draining) -> None:
+    assert "connection" not in client.get("/away").headers
+    draining.begin()
+    assert client.get("/away").headers["connection"] == "close"
