@@ -236,7 +236,7 @@ class Tour:
             ended = self._until(f"/v1/jobs/{job}", look, within=90)
         if ended["state"] != "succeeded":
             raise StepFailed(f"the job {ended['state']}: {ended['error']}")
-        for event in self._quiet(f"/v1/jobs/{job}/events")["data"][-4:]:
+        for event in self._quiet(f"/v1/jobs/{job}/events?after={ended['events'] - 5}")["data"]:
             self._console.print(f"   [dim]{event['seq']:>3} {escape(event['message'])}[/]", soft_wrap=True)
         self._say(f"{ended['trained_tokens']:,} tokens trained, charged [bold]{ended['cost']} {ended['currency']}[/]")
 
@@ -290,22 +290,24 @@ class Tour:
         return {"model": _MODEL, "dataset": dataset, "suffix": "keeper", "register": {"name": "keeper"}}
 
     def _show_report(self, dataset: dict[str, Any], report: dict[str, Any]) -> None:
-        tokens = report["tokens"]
+        counted = report["tokens"][0]
         self._say(
-            f"{dataset['id']}: {report['examples']} examples, {tokens['total']:,} tokens "
-            f"({tokens['assistant']:,} of them taught), {len(report['problems'])} problems"
+            f"{dataset['id']}: {report['examples']} examples, {counted['per_example']['total']:,} tokens "
+            f"({counted['assistant']['total']:,} of them taught), {report['errors']} errors, "
+            f"{report['warnings']} warnings"
         )
         for problem in report["problems"][:3]:
-            self._console.print(f"   [yellow]line {problem['line']}: {escape(problem['message'])}[/]")
+            self._console.print(f"   [yellow]{_place(problem)}: {escape(problem['message'])}[/]", soft_wrap=True)
         table = Table("model", "epochs", "billed tokens", "price", box=None, padding=(0, 2, 0, 3))
         for price in report["prices"]:
-            table.add_row(price["model"], str(price["epochs"]), f"{price['billed_tokens']:,}", price["price"])
+            billed = f"{price['tokens']:,}" if price["tokens"] is not None else "–"
+            table.add_row(price["model"], str(price["epochs"]), billed, price["price"] or price["unavailable"])
         self._console.print(table)
 
     def _refuse(self, file: Path, report: dict[str, Any]) -> NoReturn:
         for problem in report["problems"][:10]:
-            place = f"line {problem['line']}" if problem["line"] else "the file"
-            self._console.print(f"   [red]{place}: {problem['code']}: {escape(problem['message'])}[/]", soft_wrap=True)
+            said = f"{_place(problem)}: {problem['code']}: {escape(problem['message'])}"
+            self._console.print(f"   [red]{said}[/]", soft_wrap=True)
         raise StepFailed(f"{file.name} cannot be trained on: {report['problems'][0]['message']}")
 
     def _step(self, what: str, request: str = "") -> None:
@@ -365,6 +367,10 @@ class Tour:
         self._console.print()
         for line in lines:
             self._console.print(line, soft_wrap=True)
+
+
+def _place(problem: dict[str, Any]) -> str:
+    return f"line {problem['line']}" if problem["line"] else "the file"
 
 
 def _detail(answer: httpx2.Response) -> str:
