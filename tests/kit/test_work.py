@@ -40,7 +40,7 @@ def add(kind: Kind, count: int = 1, **changes: Any) -> list[UUID]:
     (state,) = kind.states
     ids = [new_id() for _ in range(count)]
     with unit_of_work(SYSTEM) as session:
-        for number, one in enumerate(ids):
+        for number, one in reversed(list(enumerate(ids))):  # not in the order they are due
             row = {"name": one.hex, "every_seconds": 60.0, "state": state, "due_at": since(count - number)}
             session.execute(insert(Tick).values(id=one, **(row | changes)))
     return ids
