@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("team_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.String(255), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
-        sa.Column("answer", postgresql.JSONB(), nullable=True),
+        sa.Column("answer", postgresql.JSON(), nullable=True),
         created_at(),
         sa.PrimaryKeyConstraint("team_id", "key", name="pk_idempotency_keys"),
     )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import String, delete, func, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from service.kit.db import Base
@@ -31,7 +31,7 @@ class IdempotencyKey(Base):
     team_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(LENGTH_MAX), primary_key=True)
     fingerprint: Mapped[bytes]
-    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # not JSONB, which would put the members in another order
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

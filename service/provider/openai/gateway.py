@@ -65,17 +65,23 @@ def _translated() -> Iterator[None]:
 
 
 def _by_status(error: openai.APIStatusError) -> ProviderError:
-    status, code = error.status_code, error.code
+    status, code, message = error.status_code, error.code, _words(error)
     facts: dict[str, Any] = {"code": code, "status": status}
     if status in (401, 403) or code in _ACCOUNT_CODES:
-        return AccountRefused(error.message, **facts)
+        return AccountRefused(message, **facts)
     if status == 404:  # noqa: PLR2004 - an HTTP status reads best as itself
-        return NotThere(error.message, **facts)
+        return NotThere(message, **facts)
     if status == 429 and isinstance(error.body, dict):  # noqa: PLR2004
-        return RateLimited(error.message, code=code, retry_after_seconds=_retry_after(error.response))
+        return RateLimited(message, code=code, retry_after_seconds=_retry_after(error.response))
     if status in _UNKNOWN_STATUSES or status >= 500 or status == 429:  # noqa: PLR2004
-        return Unknown(error.message, **facts)
-    return Refused(error.message, **facts)
+        return Unknown(message, **facts)
+    return Refused(message, **facts)
+
+
+def _words(error: openai.APIStatusError) -> str:
+    """The provider's own sentence; the SDK's puts the status before it."""
+    told = error.body.get("message") if isinstance(error.body, dict) else None
+    return told if isinstance(told, str) and told else error.message
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
