@@ -1,0 +1,91 @@
+"""Teams with money, and a look at what Postgres holds of it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from service import costs, quotas
+from service.kit import ids
+from service.kit.db import read_only, unit_of_work
+from service.kit.identity import CLI
+from service.tenants import TeamFacts
+from tests.tenants.factories import a_team, acting_for
+
+AT: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MODEL: Final = "gpt-4o-mini-2024-07-18"
+
+
+def a_funded_team(limit: str = "100", *, at: datetime = AT, **facts: str) -> TeamFacts:
+    """A team nobody else uses, with this budget."""
+    team = a_team(**facts)
+    set_budget(team, limit, at=at)
+    return team
+
+
+def set_budget(team: TeamFacts, limit: str, *, at: datetime = AT) -> quotas.BudgetView:
+    with unit_of_work(CLI) as session:
+        return quotas.set_budget(session, CLI, team, Decimal(limit), at=at)
+
+
+def hold(team: TeamFacts, amount: str | Decimal, *, at: datetime = AT, job_id: UUID | None = None) -> UUID:
+    """Reserve for a new job; its id. Raises BudgetExceeded."""
+    job_id = job_id or ids.new_id()
+    with unit_of_work(acting_for(team)) as session:
+        quotas.reserve(session, team, job_id, Decimal(amount), base_model=MODEL, at=at)
+    return job_id
+
+
+def is_granted(team: TeamFacts, amount: str | Decimal, *, at: datetime = AT) -> bool:
+    try:
+        hold(team, amount, at=at)
+    except quotas.BudgetExceeded:
+        return False
+    return True
+
+
+def settle(team: TeamFacts, job_id: UUID, amount: str | Decimal) -> quotas.Settlement:
+    with unit_of_work(acting_for(team)) as session:
+        return quotas.settle(session, team.id, job_id, Decimal(amount))
+
+
+def release(team: TeamFacts, job_id: UUID) -> None:
+    with unit_of_work(acting_for(team)) as session:
+        costs.release(session, team.id, job_id)
+
+
+def budget(team: TeamFacts, *, at: datetime = AT) -> quotas.BudgetView:
+    with read_only(acting_for(team)) as session:
+        return quotas.budget(session, team, at)
+
+
+def figures(team: TeamFacts, *, at: datetime = AT) -> dict[str, str | None]:
+    """The amounts of the team's budget as a user reads them."""
+    return budget(team, at=at).model_dump(mode="json", include={"limit", "spent", "held", "left"})
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A team's totals over all months, and the rows they must be the sum of."""
+
+    reserved: Decimal
+    held: Decimal
+    spent: Decimal
+    settled: Decimal
+    ledger: Decimal
+
+
+def sums(team: TeamFacts) -> Sums:
+    statement = """
+        SELECT (SELECT sum(reserved) FROM budget_months WHERE team_id = :team),
+               (SELECT sum(amount) FROM reservations WHERE team_id = :team AND state = 'held'),
+               (SELECT sum(spent) FROM budget_months WHERE team_id = :team),
+               (SELECT sum(settled_amount) FROM reservations WHERE team_id = :team),
+               (SELECT sum(amount) FROM ledger_entries WHERE team_id = :team)
+    """
+    with read_only(CLI) as session:
+        row = session.execute(text(statement), {"team": team.id}).one()
+    return Sums(*(amount or Decimal(0) for amount in row))
