@@ -80,7 +80,7 @@ def notebook_tokens(messages: list[dict[str, Any]], count: Count) -> tuple[int, 
 def memoised(count: Count, *, chars_max: int = 8_000_000) -> Count:
     """`count`, remembering strings seen before: system prompts, tools and roles come back on every line.
 
-    Forgets everything once it holds `chars_max` characters, so that memory stays bounded whatever comes in.
+    Forgets everything whenever it would hold more than `chars_max` characters, so that memory stays bounded.
     """
     known: dict[str, int] = {}
     held = 0

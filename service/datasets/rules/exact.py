@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from service.datasets.rules import tools
-from service.datasets.rules.formats import describe
+from service.datasets.rules.formats import EXAMPLE_KEYS, describe
 from service.datasets.rules.problems import IMAGES_MAX, label, step
 
 
@@ -19,7 +19,6 @@ class Finding(NamedTuple):
     facts: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
 
-EXAMPLE_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 _COMMON: Final = frozenset({"role", "content", "name"})
 _KEYS: Final = {
     "system": _COMMON,
@@ -37,12 +36,13 @@ def findings(example: Any) -> Iterator[Finding]:
     if not isinstance(example, dict):
         yield Finding("", "not_an_object")
         return
-    yield from _unknown_keys("", example, EXAMPLE_KEYS, "a chat example")
-    yield from _declarations(example)
     messages = example.get("messages")
     if messages is None:
         yield Finding("", "missing_messages", {"found": describe(example)})
-    elif not isinstance(messages, list):
+        return
+    yield from _unknown_keys("", example, EXAMPLE_KEYS, "a chat example")
+    yield from _declarations(example)
+    if not isinstance(messages, list):
         yield _wrong("/messages", "'messages'", "a list")
     elif not messages:
         yield Finding("/messages", "empty_messages")

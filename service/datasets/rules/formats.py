@@ -13,6 +13,7 @@ from typing import Any, Final
 from service.datasets.rules.problems import label
 
 CHAT: Final = "chat"
+EXAMPLE_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 CHAT_EXAMPLE: Final = '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 
 
@@ -50,7 +51,6 @@ _KEYS: Final = (  # the first whose keys are all there
 _REINFORCEMENT: Final = Format("reinforcement", "reinforcement items (messages without an answer, and a grader's keys)")
 _ARRAY: Final = Format("json", "one JSON document, where every line must be an object of its own")
 _BROKEN: Final = Format("broken", "lines that are not JSON")
-_EXAMPLE_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 
 
 def describe(example: dict[str, Any]) -> str:
@@ -96,7 +96,7 @@ def _of_object(value: dict[str, Any]) -> Format:
 def _awaits_an_answer(value: dict[str, Any]) -> bool:
     """Whether the messages end with the question while other keys hold what a grader needs (§3.4)."""
     messages = value["messages"]
-    if not isinstance(messages, list) or not value.keys() - _EXAMPLE_KEYS:
+    if not isinstance(messages, list) or not value.keys() - EXAMPLE_KEYS:
         return False
     roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
     return bool(roles) and roles[-1] in ("user", "developer") and "assistant" not in roles

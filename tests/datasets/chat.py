@@ -1,0 +1,69 @@
+"""Chat files for the tests: lines that are right, and the same with one thing wrong."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from typing import Any
+
+from service.datasets.rules.checker import check
+from service.datasets.rules.report import Limit, Report
+from service.provider import tokens
+
+O200K = "o200k_base"
+COUNTERS = {O200K: tokens.counter(O200K)}
+
+TALK: dict[str, Any] = {
+    "messages": [
+        {"role": "system", "content": "You keep the light."},
+        {"role": "user", "content": "When does it turn?"},
+        {"role": "assistant", "content": "Every seven seconds."},
+    ]
+}
+ERRAND: dict[str, Any] = {
+    "messages": [
+        {"role": "user", "content": "What is the weather in Brest?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "Brest"}'}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "rain"},
+        {"role": "assistant", "content": "It rains."},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "function": {"name": "weather", "description": "Look out.", "parameters": {"type": "object"}},
+        }
+    ],
+}
+
+
+def line(example: object) -> bytes:
+    return json.dumps(example, ensure_ascii=False).encode()
+
+
+def file_of(lines: Iterable[bytes]) -> bytes:
+    return b"".join(one + b"\n" for one in lines)
+
+
+def good(count: int = 60) -> list[bytes]:
+    return [line(TALK if n % 2 else ERRAND) for n in range(count)]
+
+
+def changed(example: dict[str, Any], change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The example as a line, after `change` was made to a copy of it."""
+    copy = deepcopy(example)
+    change(copy)
+    return line(copy)
+
+
+def read(data: bytes, *, limits: Sequence[Limit] = (Limit(O200K, 65_536),), chunk: int = 1 << 20) -> Report:
+    chunks = (data[start : start + chunk] for start in range(0, len(data), chunk))
+    return check(chunks, COUNTERS, limits)
+
+
+def found(report: Report) -> list[tuple[int | None, str, str]]:
+    return [(problem.line, problem.pointer, problem.code) for problem in report.problems]

@@ -1,0 +1,74 @@
+"""Files that are not chat JSONL: each is refused by its name, once."""
+
+import gzip
+import json
+
+import pytest
+
+from service.datasets.rules.report import Report
+from tests.datasets.chat import TALK, file_of, found, good, line, read
+
+GRADED = {"messages": [{"role": "user", "content": "2+2?"}], "answer": "4"}
+FILES = {
+    "prompt_completion": file_of([line({"prompt": "Hi ->", "completion": " Hello"})] * 20),
+    "preference": file_of([line({"input": TALK, "preferred_output": [], "non_preferred_output": []})] * 20),
+    "reinforcement": file_of([line(GRADED)] * 20),
+    "question_answer": file_of([line({"question": "Why?", "answer": "Because."})] * 20),
+    "instruction": file_of([line({"instruction": "Say", "input": "", "output": "x"})] * 20),
+    "conversations": file_of([line({"conversations": [{"from": "human", "value": "Hi"}]})] * 20),
+    "jsonl": file_of([line({"text": "once upon a time"})] * 20),
+    "json": json.dumps([TALK] * 20).encode(),
+    "csv": b"text,label\n" + b'"Is it on, or off?",status\nMy card,card\n' * 10,
+    "tsv": b"id\ttext\tlabel\n" + b"1\tgood\tyes\n" * 10,
+    "text": b"The light turns every seven seconds.\n" * 20,
+    "zip": b"PK\x03\x04" + bytes(2000),
+    "gzip": gzip.compress(file_of(good())),
+    "parquet": b"PAR1" + bytes(2000),
+    "utf16": file_of(good()).decode().encode("utf-16"),
+}
+
+
+def refused(data: bytes) -> Report:
+    report = read(data)
+    assert found(report) == [(None, "", "unsupported_format")]
+    assert (report.errors, report.is_ready, report.examples, report.billing) == (1, False, None, [])
+    return report
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_another_format_is_named_once_with_an_example_of_the_right_one(name: str) -> None:
+    report = refused(FILES[name])
+    assert report.format == name
+    assert '{"messages": [{"role": "user"' in report.problems[0].message
+
+
+def test_a_pretty_printed_document_is_named_too() -> None:
+    for document in ([TALK] * 20, {"data": [TALK] * 20}):
+        assert refused(json.dumps(document, indent=2).encode()).format == "json"
+
+
+def test_unknown_objects_are_named_by_their_keys() -> None:
+    report = refused(file_of([line({"headline": "a", "body": "b", "a whole sentence": 1})] * 20))
+    assert "'headline', 'body'" in report.problems[0].message
+    assert "sentence" not in report.problems[0].message
+
+
+def test_a_line_of_another_format_in_a_chat_file_is_that_lines_problem() -> None:
+    lines = good()
+    lines[0] = line({"prompt": "Hi", "completion": "Hello"})
+    lines[1] = b"not JSON"
+    report = read(file_of(lines))
+    assert report.format == "chat"
+    assert (1, "", "missing_messages") in found(report)
+    assert "prompt/completion" in report.problems[0].message
+    assert (2, "", "invalid_json") in found(report)
+
+
+def test_a_chat_file_in_which_every_line_is_broken_is_told_line_by_line() -> None:
+    report = read(file_of([line(TALK)[:-1]] * 30))
+    assert report.problem_totals["invalid_json"] == 30
+
+
+def test_messages_without_an_answer_and_without_a_graders_keys_are_faulty_chat() -> None:
+    report = read(file_of([line({"messages": TALK["messages"][:2]})] * 30))
+    assert (report.format, report.problem_totals["no_assistant_message"]) == ("chat", 30)
