@@ -102,7 +102,7 @@ def test_neither_the_row_nor_the_audit_holds_the_key(database: LocalStack) -> No
         (True, lambda: SYSTEM),
     ],
 )
-def test_only_workers_and_operators_may_even_read_a_sealed_key(may: bool, actor: Callable[[], Actor]) -> None:  # noqa: FBT001
+def test_only_workers_and_operators_may_even_read_a_sealed_key(may: bool, actor: Callable[[], Actor]) -> None:
     made = a_connection()
     if may:
         assert opened(made, actor()).base_url == URL

@@ -180,7 +180,7 @@ def test_nobody_but_an_operator_changes_teams(change: str) -> None:
         (True, lambda: RESOLVER),
     ],
 )
-def test_only_those_who_compare_digests_may_read_them(may: bool, actor: Callable[[], Actor]) -> None:  # noqa: FBT001
+def test_only_those_who_compare_digests_may_read_them(may: bool, actor: Callable[[], Actor]) -> None:
     a_key(a_team(), Role.MEMBER)
     if may:
         with read_only(actor()) as session:
