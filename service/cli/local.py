@@ -98,11 +98,14 @@ class LocalStack:
         self.processes.start("emulator", command, self.environment)
         self._wait_for("emulator", f"{self.emulator_url}/_emulator/log")
 
-    def start_api(self, name: str = "api") -> None:
-        """One API process."""
-        command: list[str | Path] = [PYTHON, *UVICORN, "--port", str(self.api_port)]
-        self.processes.start(name, command, self.environment)
-        self._wait_for(name, f"{self.api_url}/readyz")
+    def start_api(
+        self, name: str = "api", *, port: int | None = None, launcher: Sequence[str | Path] | None = None
+    ) -> None:
+        """One API process. `launcher` is put before the server's arguments in place of uvicorn and its app (tests)."""
+        port = port or self.api_port
+        start, arguments = launcher or [PYTHON, *UVICORN[:4]], UVICORN[4:]
+        self.processes.start(name, [*start, *arguments, "--port", str(port)], self.environment)
+        self._wait_for(name, f"http://127.0.0.1:{port}/readyz")
 
     def start_worker(self, name: str = "worker", *, concurrency: int = 2, launcher: list[str] | None = None) -> None:
         """One Celery worker. `launcher` is put before the worker's arguments in place of celery itself (tests)."""
