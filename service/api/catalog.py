@@ -16,10 +16,11 @@ from service.kit.pages import Page, page_of
 router = APIRouter(tags=["catalog"])
 
 MayRead = Annotated[Actor, May("catalog:read")]
-Provider = Annotated[str | None, Query(description="Only this provider's.", examples=["openai"])]
+_NAME = r"^[\x21-\x7e]+$"
+Provider = Annotated[str | None, Query(pattern=_NAME, description="Only this provider's.", examples=["openai"])]
 
 
-@router.get("/v1/base-models", summary="List base models", responses=problems(401, 403))
+@router.get("/v1/base-models", summary="List base models", responses=problems(401, 403, 422))
 def list_base_models(actor: MayRead, provider: Provider = None) -> Page[catalog.BaseModelView]:
     """Every base model on one page, by provider and id. Retired ones too: see `trainable` and `why_not`."""
     with read_only(actor) as session:
@@ -30,7 +31,7 @@ def list_base_models(actor: MayRead, provider: Provider = None) -> Page[catalog.
 def list_prices(
     actor: MayRead,
     provider: Provider = None,
-    model: Annotated[str | None, Query(description="Only this base model's, by its id.")] = None,
+    model: Annotated[str | None, Query(pattern=_NAME, description="Only this base model's, by its id.")] = None,
     at: Annotated[AwareDatetime | None, Query(description="The prices in force at this instant, not now.")] = None,
 ) -> Page[catalog.PriceView]:
     """Every price in force on one page, by provider, model and meter."""
