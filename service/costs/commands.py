@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from service import quotas
@@ -11,10 +13,8 @@ from service.catalog import PriceFacts
 from service.costs import queries
 from service.costs.models import LedgerEntry
 from service.costs.rules import quote
-from service.kit import ids, logs, money
+from service.kit import ids, money
 from service.tenants import TeamFacts
-
-log = logs.get(__name__)
 
 
 def charge_training(
@@ -29,13 +29,12 @@ def charge_training(
     price: PriceFacts,
     trained_tokens: int,
     at: datetime,
-    accrued: bool = False,
+    accrued: bool = False,  # the amount was worked out by us, not told by the provider
 ) -> Decimal:
     """Book what the provider's job cost and settle the reservation of ours with it; returns the amount.
 
-    Once for each provider's job: again, even at the same moment, changes nothing and returns the amount booked first,
-    whatever is said this time. Two provider jobs of one job of ours are two bills, and both are booked. Nothing trained
-    is nothing to book: the reservation is released. `accrued` marks an amount that we worked out ourselves.
+    Once for each provider's job: again, even at the same moment, changes nothing and returns the amount first booked. Two
+    provider jobs for one of ours are two bills, both booked. Nothing trained books nothing and releases the reservation.
     """
     if not provider_job_id:
         raise ValueError(f"job {job_id} has no provider job to be charged for")
@@ -49,38 +48,42 @@ def charge_training(
         return money.ZERO
     amount = quote(price, trained_tokens)
     settlement = quotas.settle(session, team.id, job_id, amount)
-    session.add(
-        LedgerEntry(
-            team_id=team.id,
+    session.execute(
+        insert(LedgerEntry).values(
             id=ids.new_id(),
             job_id=job_id,
             kind="training",
-            debit_account=f"team:{team.slug}:training",
             credit_account=f"provider:{provider}",
             amount=amount,
-            currency=price.currency,
             charged_at=at,
             budget_month=settlement.month,
             ext_ref=ext_ref,
-            price_id=price.id,
-            unit_price=price.amount,
-            unit_quantity=price.unit_quantity,
             quantity=trained_tokens,
             base_model=base_model,
             model=model,
             description=f"Fine-tuning of {base_model} on {trained_tokens} tokens, {provider} job {provider_job_id}",
-            team_slug=team.slug,
-            team_name=team.name,
-            cost_center=team.cost_center,
-            product=team.product,
-            environment=team.environment,
             accrued=accrued,
+            **_as_of_now(team, price),
         )
     )
-    session.flush()
-    if settlement.overrun:
-        log.warning("budget.overrun", team_id=str(team.id), job_id=str(job_id), amount=money.text(amount))
     return amount
+
+
+def _as_of_now(team: TeamFacts, price: PriceFacts) -> dict[str, Any]:
+    """What an entry copies, so that it explains itself whatever is renamed or repriced later."""
+    return {
+        "team_id": team.id,
+        "debit_account": f"team:{team.slug}:training",
+        "team_slug": team.slug,
+        "team_name": team.name,
+        "cost_center": team.cost_center,
+        "product": team.product,
+        "environment": team.environment,
+        "price_id": price.id,
+        "unit_price": price.amount,
+        "unit_quantity": price.unit_quantity,
+        "currency": price.currency,
+    }
 
 
 def release(session: Session, team_id: UUID, job_id: UUID) -> None:

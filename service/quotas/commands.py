@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service import audit
-from service.kit import ids, money
+from service.kit import ids, logs, money
 from service.kit.identity import Actor
 from service.quotas import queries, rules
 from service.quotas.errors import BudgetExceeded, NoBudget
@@ -18,6 +18,8 @@ from service.quotas.models import Budget, BudgetMonth, Reservation
 from service.quotas.rules import Settlement
 from service.quotas.schemas import BudgetView
 from service.tenants import TeamFacts
+
+log = logs.get(__name__)
 
 _FOR_UPDATE: Final[Any] = {"with_for_update": True, "populate_existing": True}
 
@@ -98,6 +100,8 @@ def settle(session: Session, team_id: UUID, job_id: UUID, actual: Decimal) -> Se
     row.settled_amount += actual
     row.overrun = row.overrun or over
     _move(session, row, freed=freed, spent=actual)
+    if over:
+        log.warning("budget.overrun", team_id=str(team_id), job_id=str(job_id), held=str(freed), actual=str(actual))
     return Settlement(row.month, over)
 
 
