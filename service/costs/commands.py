@@ -33,8 +33,8 @@ def charge_training(
 ) -> Decimal:
     """Book what the provider's job cost and settle the reservation of ours with it; returns the amount.
 
-    Once for each provider's job: again, even at the same moment, changes nothing and returns the amount first booked. Two
-    provider jobs for one of ours are two bills, both booked. Nothing trained books nothing and releases the reservation.
+    Once for each provider's job: again, even at the same moment, changes nothing and returns the amount first booked.
+    Two provider jobs for one of ours are two bills. Nothing trained books nothing and releases the reservation.
     """
     if not provider_job_id:
         raise ValueError(f"job {job_id} has no provider job to be charged for")
