@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -63,8 +63,7 @@ class Served:
     representations: Mapping[Key, tuple[Representation, Representation]]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A request to resolve, as it came in."""
 
     name: str
@@ -75,8 +74,7 @@ class Question:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Status, headers and body; for HEAD the body is left out."""
 
     status: int
