@@ -17,7 +17,6 @@ from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
 from service import catalog, connections, tenants
-from service.cli.migrate import migrate as upgrade
 from service.kit import clock
 from service.kit.db import unit_of_work
 from service.kit.identity import CLI
@@ -47,6 +46,8 @@ KeyValue = Annotated[str | None, typer.Option("--api-key", envvar="TUNEPLANE_PRO
 @app.command()
 def migrate() -> None:
     """Bring the database up to date: schema, the login's password, base models, prices. Safe to repeat and to race."""
+    from service.cli.migrate import migrate as upgrade
+
     url = settings().admin_database_url
     if url is None:
         raise typer.BadParameter("TUNEPLANE_ADMIN_DATABASE_URL is not set: it takes a login that may create roles.")
