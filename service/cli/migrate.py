@@ -5,16 +5,14 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-# Beside the package in a checkout; in the working directory (/app in the container) where the package is installed.
-_PLACES = (Path(__file__).parents[2], Path.cwd())
+_ROOT = Path(__file__).parents[2]  # a checkout, or /app in the image: migrations/ lies beside the package
 
 
 def alembic_config(admin_url: str) -> Config:
     """Alembic's configuration for the database of this login, which must be able to make roles and tables."""
-    root = next((place for place in _PLACES if (place / "alembic.ini").exists()), _PLACES[0])
-    config = Config(root / "alembic.ini")
-    config.set_main_option("script_location", str(root / "migrations"))
-    config.set_main_option("prepend_sys_path", str(root))  # migrations import their helpers from there
+    config = Config(_ROOT / "alembic.ini")
+    config.set_main_option("script_location", str(_ROOT / "migrations"))
+    config.set_main_option("prepend_sys_path", str(_ROOT))  # migrations import their helpers from there
     config.attributes["admin_url"] = admin_url
     return config
 
