@@ -1,6 +1,6 @@
 """Start a worker, or the API, with something put between its steps from outside: a crash, a pause, a mutation.
 
-    python -m tests.launcher worker '{"kill": ["submission.intent", "after"], "marker": "/tmp/x"}' --concurrency 2
+    python -m tests.launcher worker '{"strikes": "/tmp/folder"}' --concurrency 2
     python -m tests.launcher api '{"mutate": ["no_team_filter"]}' --port 8000
 
 Nothing of this is in the service: the launcher imports it and replaces names in its modules.
@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -25,8 +26,9 @@ def main() -> None:
     spec = json.loads(given)
     for name in spec.get("mutate", []):
         MUTATIONS[name]()
-    if "kill" in spec:
-        strike(*spec["kill"], marker=Path(spec["marker"]), how=spec.get("how", "KILL"))
+    if "strikes" in spec:
+        for step in STEPS:
+            expose(step, Path(spec["strikes"]))
     if what == "worker":
         from workers.app import app
 
@@ -37,30 +39,51 @@ def main() -> None:
         uvicorn.main([*arguments, "--factory", "service.api.app:create_app"])
 
 
-def strike(step: str, when: str, *, marker: Path, how: str) -> None:
-    """End (KILL) or suspend (STOP) the process beside a step, once in all: whoever makes the marker strikes."""
+STEPS = (
+    "submission.claim",
+    "submission.reread",
+    "submission.search",
+    "submission.intent",
+    "submission.record",
+    "gateway.create_job",
+    "following.record_progress",
+    "validation.check",
+)
+
+
+def order(strikes: Path, step: str, when: str, how: str) -> Path:
+    """Have the next worker that comes by `step` end (KILL) or suspend itself (STOP) `when` before or after it.
+
+    Returns the file that then holds the worker's process id: whoever renames the order to it strikes, so only one does.
+    """
+    (strikes / f"{step}.{when}").write_text(how)
+    return strikes / f"{step}.{when}.struck"
+
+
+def expose(step: str, strikes: Path) -> None:
+    """Put a look for orders on both sides of a step."""
     module, function = _target(step)
     original = getattr(module, function)
 
     @functools.wraps(original)
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        if when == "before":
-            _strike_once(marker, how)
+        _obey(strikes, f"{step}.before")
         result = original(*arguments, **options)
-        if when == "after":
-            _strike_once(marker, how)
+        _obey(strikes, f"{step}.after")
         return result
 
     setattr(module, function, wrapped)
 
 
-def _strike_once(marker: Path, how: str) -> None:
+def _obey(strikes: Path, place: str) -> None:
+    mine = strikes / f"{place}.{os.getpid()}.{threading.get_ident()}"
     try:
-        descriptor = os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    except FileExistsError:
+        (strikes / place).rename(mine)
+    except FileNotFoundError:
         return
-    os.write(descriptor, str(os.getpid()).encode())
-    os.close(descriptor)
+    how = mine.read_text()
+    mine.write_text(str(os.getpid()))
+    mine.rename(strikes / f"{place}.struck")
     os.kill(os.getpid(), getattr(signal, f"SIG{how}"))
 
 

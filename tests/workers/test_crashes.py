@@ -1,21 +1,28 @@
 """A worker dies or sleeps at every step of a submission, once each: the job still ends, and there is one of it."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.cli.local import PYTHON, LocalStack
+from service.cli.local import PYTHON
+from service.jobs.models import Job
 from service.jobs.rules import submit_key
+from service.kit.db import unit_of_work
+from service.kit.identity import WORKER
 from service.kit.ids import read
 from tests.conftest import Launch
+from tests.launcher import order
 from tests.stack import Emulator, Platform, Team, conversations, in_this_process, seed
 from tests.until import until
 
-# The points of docs/protocol.md, as the step and the side of it on which the worker is struck.
+# The points of docs/protocol.md, as a step and the side of it on which the worker is struck.
 POINTS = [
     pytest.param("submission.claim", "after", id="P1-after-claim"),
     pytest.param("submission.reread", "after", id="P2-after-lock"),
@@ -29,9 +36,19 @@ POINTS = [
 ]
 
 
+@dataclass
+class Site:
+    """A platform whose workers obey strikes."""
+
+    emulator: Emulator
+    team: Team
+    strikes: Path
+    dataset: str
+
+
 @pytest.fixture(scope="module")
-def crash_site(launch: Launch) -> Iterator[tuple[LocalStack, Emulator, Team]]:
-    """A platform without a worker: each test starts the one that is going to be struck."""
+def site(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    strikes = tmp_path_factory.mktemp("strikes")
     with ExitStack() as cleanup:
         stack = launch(cleanup)
         cleanup.enter_context(in_this_process(stack.environment))
@@ -39,67 +56,44 @@ def crash_site(launch: Launch) -> Iterator[tuple[LocalStack, Emulator, Team]]:
         stack.start_emulator(speed=400)
         stack.start_api()
         stack.start_dispatcher()
-        yield stack, Emulator(stack.emulator_url), Platform(stack).team()
-
-
-@pytest.fixture(scope="module")
-def dataset(crash_site: tuple[LocalStack, Emulator, Team]) -> str:
-    stack, _, team = crash_site
-    stack.start_worker("first")
-    ready = team.ready_dataset(conversations())
-    stack.processes.stop("first")
-    return str(ready["id"])
+        launcher = [str(PYTHON), "-m", "tests.launcher", "worker", f'{{"strikes": "{strikes}"}}']
+        stack.start_worker(concurrency=3, launcher=launcher)
+        team = Platform(stack).team()
+        yield Site(Emulator(stack.emulator_url), team, strikes, team.ready_dataset(conversations())["id"])
 
 
 @pytest.mark.parametrize("how", ["KILL", "STOP"])
 @pytest.mark.parametrize(("step", "when"), POINTS)
-def test_a_worker_struck_anywhere_costs_nothing_twice(
-    crash_site: tuple[LocalStack, Emulator, Team], dataset: str, tmp_path: Path, step: str, when: str, how: str
-) -> None:
-    stack, emulator, team = crash_site
+def test_a_worker_struck_anywhere_costs_nothing_twice(site: Site, step: str, when: str, how: str) -> None:
     if step == "submission.search":  # only a job whose creation is unknown is searched for
-        emulator.fault(kind="create_then_drop", method="POST", path="^/v1/fine_tuning/jobs$")
-    marker = tmp_path / "struck"
-    spec = f'{{"kill": ["{step}", "{when}"], "marker": "{marker}", "how": "{how}"}}'
-    stack.start_worker("struck", launcher=[str(PYTHON), "-m", "tests.launcher", "worker", spec])
-    job = team.submit(dataset).json()
-    until(marker.exists, within=20, what=f"the worker to reach {step}")
+        site.emulator.fault(kind="create_then_drop", method="POST", path="^/v1/fine_tuning/jobs$")
+    struck = order(site.strikes, step, when, how)
+    job = site.team.submit(site.dataset).json()["id"]
+    until(struck.exists, within=30, what=f"a worker to be struck {when} {step}")
     if how == "STOP":
-        stack.start_worker("other", concurrency=1)  # the sleeper keeps its lock and its place in the pool
-    done = finish(stack, team, job["id"], marker, how)
+        wake_when_overtaken(int(struck.read_text()), job)
+    struck.unlink()
+    done = site.team.job_in(job, "succeeded", "failed", within=40)
     assert done["state"] == "succeeded"
-    remotes = [
-        one for one in emulator.log()["jobs"] if one["metadata"].get("tuneplane_submission") == key_of(job["id"])
-    ]
-    assert [one["status"] for one in remotes].count("succeeded") == 1
-    assert {one["status"] for one in remotes} <= {"succeeded", "cancelled"}
-    assert Decimal(done["cost"]) * 1_000_000 == sum(Decimal(one["cost_units"]) for one in remotes)
-    for name in ("struck", "other"):
-        if how == "STOP" or name == "struck":
-            stack.processes.kill(name)
+    check_that_it_is_one(site.emulator, done)
 
 
-def finish(stack: LocalStack, team: Team, job: str, marker: Path, how: str) -> dict[str, Any]:
-    """Wait for the end. A sleeper wakes when another worker has claimed the job, or cannot for want of the lock."""
-    if how == "STOP":
-        import os
-        import signal
-
-        pid = int(marker.read_text())
-        claimed_again = fence_of(job)
-        until(lambda: fence_of(job) > claimed_again, within=20, what="another worker to claim the job")
-        os.kill(pid, signal.SIGCONT)
-    return team.job_in(job, "succeeded", "failed", within=40)
+def wake_when_overtaken(sleeper: int, job: str) -> None:
+    """Let the sleeper go on only after another worker has claimed the job."""
+    then = fence_of(job)
+    try:
+        until(lambda: fence_of(job) > then, within=30, what="another worker to claim the job")
+    finally:
+        os.kill(sleeper, signal.SIGCONT)
 
 
 def fence_of(job: str) -> int:
-    from service.jobs.models import Job
-    from service.kit.db import unit_of_work
-    from service.kit.identity import WORKER
-
     with unit_of_work(WORKER) as session:
         return session.get_one(Job, read("job", job)).fence
 
 
-def key_of(job: str) -> str:
-    return submit_key("test", read("job", job))
+def check_that_it_is_one(emulator: Emulator, done: dict[str, Any]) -> None:
+    key = submit_key("test", read("job", done["id"]))
+    remotes = [one for one in emulator.log()["jobs"] if one["metadata"].get("tuneplane_submission") == key]
+    assert [one["status"] for one in remotes if one["status"] != "cancelled"] == ["succeeded"]
+    assert Decimal(done["cost"]) * 1_000_000 == sum(Decimal(one["cost_units"]) for one in remotes)

@@ -49,7 +49,8 @@ def claim(ids: Sequence[UUID]) -> list[Claim]:
 
 
 def _call_lease() -> float:
-    return max(settings().lease_seconds, settings().provider_timeout_seconds + 10)
+    """Over the client's timeout and the record after it: 70 s for 60 s."""
+    return max(settings().lease_seconds, settings().provider_timeout_seconds * 7 / 6)
 
 
 def _submit_one(claimed: Claim) -> None:
