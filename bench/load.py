@@ -3,8 +3,8 @@
     python -m bench.load PORT CONNECTIONS SECONDS < requests
 
 Reads the raw requests, parted by NUL, from its input and prints how many answers came, and in how many seconds. It must
-cost less than the server it measures, so it parses the first answer only and counts bytes from then on: all of them must
-be equally long.
+cost less than the server it measures, so it parses the first answer only and counts bytes from then on: all of them
+must be equally long.
 """
 
 import asyncio

@@ -9,9 +9,7 @@ from migrations.columns import created_at, instant, work_columns
 revision: str = "registry"
 down_revision: str | None = "datasets"
 
-_PROBED = (
-    "id, team_id, state, due_at, lease_until, hinted_at, fence, attempts, attention, attention_since, connection_id"
-)
+_PROBED = f"id, team_id, state, {tenancy.CLAIMED}"
 
 
 def upgrade() -> None:

@@ -171,7 +171,7 @@ def _check_key(
     if not hmac.compare_digest(tenants.digest(secret), digest) or record is None:
         raise Outdated(retry_after_seconds=5) if is_stale and record is None else tenants.InvalidKey
     if record.expires_at is not None and record.expires_at <= at:
-        raise tenants.InvalidKey
+        raise tenants.KeyExpired(expired_at=record.expires_at.isoformat())
     return record
 
 

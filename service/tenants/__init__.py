@@ -7,7 +7,7 @@ again. One table (`rules.SCOPES`) says what a role may do. Whoever answers from 
 """
 
 from service.tenants.commands import authenticate, create_key, create_team, revoke_key
-from service.tenants.errors import InvalidKey
+from service.tenants.errors import InvalidKey, KeyExpired
 from service.tenants.queries import (
     KeyRecord,
     TeamFacts,
@@ -25,7 +25,7 @@ from service.tenants.rules import SCOPES, Role, parse_key
 from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCreate, TeamView
 
 __all__ = [
-    "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate", "TeamFacts",
-    "TeamView", "authenticate", "create_key", "create_team", "digest", "find_team", "has_operator",
+    "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyExpired", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate",
+    "TeamFacts", "TeamView", "authenticate", "create_key", "create_team", "digest", "find_team", "has_operator",
     "keys_for_resolving", "list_keys", "list_teams", "me", "parse_key", "revoke_key", "show_team", "team",
 ]  # fmt: skip

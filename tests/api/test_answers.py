@@ -186,7 +186,7 @@ def test_the_scheme_is_case_insensitive() -> None:
 
 def test_a_key_ends_when_it_expires_and_not_before() -> None:
     assert ask("expires000", at=NOW - timedelta(seconds=1)).status == 200
-    assert ask("expires000", at=NOW).status == 401
+    assert code(ask("expires000", at=NOW)) == (401, "api_key_expired")
 
 
 def test_who_has_no_scope_or_no_team_is_refused() -> None:
