@@ -5,7 +5,16 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -50,7 +59,7 @@ class Job(Work, Base):
     register_name: Mapped[str | None] = mapped_column(String(63))
 
     # What it may cost: frozen when the money was reserved.
-    billed_tokens: Mapped[int]  # of one epoch
+    billed_tokens: Mapped[int] = mapped_column(BigInteger)  # of one epoch
     epochs_priced: Mapped[int]
     price_id: Mapped[UUID] = mapped_column(ForeignKey("prices.id"))
     reserved: Mapped[Decimal] = mapped_column(money.column())
@@ -67,7 +76,7 @@ class Job(Work, Base):
     provider_job_id: Mapped[str | None] = mapped_column(String(128))
     provider_status: Mapped[str | None] = mapped_column(String(64))
     fine_tuned_model: Mapped[str | None] = mapped_column(String(256))
-    trained_tokens: Mapped[int | None]
+    trained_tokens: Mapped[int | None] = mapped_column(BigInteger)
     error_code: Mapped[str | None] = mapped_column(String(128))
     error_message: Mapped[str | None]
     estimated_finish: Mapped[datetime | None]

@@ -31,7 +31,7 @@ class IdempotencyKey(Base):
     team_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(LENGTH_MAX), primary_key=True)
     fingerprint: Mapped[bytes]
-    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # not JSONB, which would put the members in another order
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # JSONB would reorder the members
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
