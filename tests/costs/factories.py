@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from service import catalog, costs
 from service.kit.db import read_only, unit_of_work
@@ -22,6 +23,12 @@ def a_price(model: str = MODEL) -> catalog.PriceFacts:
 
 def charge(team: TeamFacts, job_id: UUID, tokens: int, **facts: Any) -> Decimal:
     """Book the end of a job, by default of a provider job nobody else has."""
+    with unit_of_work(acting_for(team)) as session:
+        return charge_in(session, team, job_id, tokens, **facts)
+
+
+def charge_in(session: Session, team: TeamFacts, job_id: UUID, tokens: int, **facts: Any) -> Decimal:
+    """The same in the caller's transaction."""
     told: dict[str, Any] = {
         "provider": "openai",
         "provider_job_id": f"ftjob-{uuid4().hex}",
@@ -30,8 +37,7 @@ def charge(team: TeamFacts, job_id: UUID, tokens: int, **facts: Any) -> Decimal:
         "price": a_price(),
         "at": AT,
     }
-    with unit_of_work(acting_for(team)) as session:
-        return costs.charge_training(session, team, job_id=job_id, trained_tokens=tokens, **told | facts)
+    return costs.charge_training(session, team, job_id=job_id, trained_tokens=tokens, **told | facts)
 
 
 def spend(team: TeamFacts, tokens: int, *, held: str = "10", at: datetime = AT, **facts: Any) -> Decimal:

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from service import costs
 from service.cli.local import LocalStack
 from service.kit import ids
 from service.kit.db import unit_of_work
 from service.kit.identity import AUTH, CLI, RESOLVER, WORKER, Actor, DbRole
-from tests.costs.factories import a_price, charge, ledger, spend
-from tests.quotas.factories import AT, MODEL, a_funded_team, budget, figures, hold, is_granted, sums
+from tests.costs.factories import a_price, charge, charge_in, ledger, spend
+from tests.quotas.factories import AT, MODEL, a_funded_team, budget, figures, hold, is_granted, sums, wait_until_blocked
 from tests.tenants.factories import acting_for
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -78,6 +77,18 @@ def test_a_charge_told_by_many_at_once_is_booked_once() -> None:
     assert sums(team).spent == sums(team).ledger == Decimal("1.5")
 
 
+def test_a_charge_told_while_the_first_is_being_booked_waits_for_it() -> None:
+    team = a_funded_team("10")
+    job_id, told = hold(team, "6"), {"provider_job_id": f"waits-{team.slug}", "price": a_price()}
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work(acting_for(team)) as session:
+            first = charge_in(session, team, job_id, 500_000, **told)
+            again = pool.submit(charge, team, job_id, 500_000, **told)
+            wait_until_blocked(again)
+        assert again.result(timeout=5) == first
+    assert sums(team).spent == sums(team).ledger == first
+
+
 def test_two_provider_jobs_of_one_job_are_two_bills() -> None:
     team = a_funded_team("10")
     job_id = hold(team, "6")
@@ -107,15 +118,12 @@ def test_a_charge_needs_a_provider_job() -> None:
 
 
 def test_a_charge_that_fails_later_in_its_transaction_leaves_nothing() -> None:
-    team, price = a_funded_team(), a_price()
+    team = a_funded_team()
     job_id = hold(team, "6")
 
     def charge_and_fail() -> None:
         with unit_of_work(acting_for(team)) as session:
-            costs.charge_training(
-                session, team, job_id=job_id, provider="openai", provider_job_id=f"lost-{team.slug}",
-                base_model=MODEL, model=None, price=price, trained_tokens=500_000, at=AT,
-            )  # fmt: skip
+            charge_in(session, team, job_id, 500_000, provider_job_id=f"lost-{team.slug}")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

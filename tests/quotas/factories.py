@@ -1,9 +1,10 @@
-"""Teams with money, and a look at what Postgres holds of it."""
+"""Teams with money, and looks at what Postgres holds of it."""
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI
 from service.tenants import TeamFacts
 from tests.tenants.factories import a_team, acting_for
+from tests.until import until
 
 AT: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MODEL: Final = "gpt-4o-mini-2024-07-18"
@@ -89,3 +91,18 @@ def sums(team: TeamFacts) -> Sums:
     with read_only(CLI) as session:
         row = session.execute(text(statement), {"team": team.id}).one()
     return Sums(*(amount or Decimal(0) for amount in row))
+
+
+def wait_until_blocked(call: Future[Any]) -> None:
+    """Be sure that the call waits for a lock, which the test holds."""
+    waiting = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE NOT granted AND datname = current_database()"
+    )
+
+    def in_line() -> bool:
+        assert not call.done()
+        with read_only(CLI) as session:
+            return bool(session.scalar(waiting))
+
+    until(in_line, within=2)

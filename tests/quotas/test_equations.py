@@ -1,21 +1,19 @@
 """`reserved` is the sum of what is held and `spent` of what was settled, in whatever order and however many at once."""
 
 import random
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from threading import Barrier
-from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from service import quotas
 from service.kit import ids
-from service.kit.db import read_only, unit_of_work
+from service.kit.db import unit_of_work
 from service.kit.identity import CLI
 from service.tenants import TeamFacts
 from tests.quotas.factories import (
@@ -30,9 +28,9 @@ from tests.quotas.factories import (
     set_budget,
     settle,
     sums,
+    wait_until_blocked,
 )
 from tests.tenants.factories import acting_for
-from tests.until import until
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -130,21 +128,6 @@ def test_whatever_happens_at_once_totals_equal_their_rows(seed: int) -> None:
     assert seen.reserved == seen.held
     assert seen.spent == seen.settled > 0
     assert seen.reserved + seen.spent <= 40  # here nothing was billed above what was held
-
-
-def wait_until_blocked(call: Future[Any]) -> None:
-    """Be sure that the call waits for a lock, which the test holds."""
-    waiting = text(
-        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
-        "WHERE NOT granted AND datname = current_database()"
-    )
-
-    def in_line() -> bool:
-        assert not call.done()
-        with read_only(CLI) as session:
-            return bool(session.scalar(waiting))
-
-    until(in_line, within=2)
 
 
 def test_a_limit_set_while_a_month_is_being_opened_counts_in_it() -> None:
