@@ -54,26 +54,34 @@ class Dispatcher:
             limit = step.kind.batch * _BATCHES_PER_LOOK
             with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
                 ids = work.due(session, step.kind, limit=limit)
-            for start in range(0, len(ids), step.kind.batch):
-                self._hint(step, ids[start : start + step.kind.batch])
+            batches = [ids[start : start + step.kind.batch] for start in range(0, len(ids), step.kind.batch)]
+            for number, batch in enumerate(batches):
+                if not self._hint(step, batch):
+                    self._rescue(step, batches[number:])  # the broker would refuse the rest too, each after a second
+                    break
             full = full or len(ids) == limit
         return full
 
-    def _hint(self, step: Step, ids: Sequence[UUID]) -> None:
-        now = clock.monotonic()
-        away = 0.0 if self._away_since is None else now - self._away_since
+    def _hint(self, step: Step, ids: Sequence[UUID]) -> bool:
+        """Publish one batch. False while the broker is away: the rows stay due and are hinted at again."""
         try:
             queue.hint(step.kind, ids)
         except queue.BrokerAway as error:
             if self._away_since is None:
-                self._away_since = now
+                self._away_since = clock.monotonic()
                 log.warning("dispatcher.broker_away", reason=str(error))
-            if step.short and away >= settings().rescue_after_seconds:
-                step.run(ids)
-        else:
-            if self._away_since is not None:
-                log.info("dispatcher.broker_back", seconds=round(away, 1))
-            self._away_since = None
+            return False
+        if self._away_since is not None:
+            log.info("dispatcher.broker_back", seconds=round(clock.monotonic() - self._away_since, 1))
+        self._away_since = None
+        return True
+
+    def _rescue(self, step: Step, batches: Sequence[Sequence[UUID]]) -> None:
+        """Without a broker for long enough, do the short steps here: the leases are the same, so nothing is done twice."""
+        away = clock.monotonic() - (self._away_since or clock.monotonic())
+        if step.short and away >= settings().rescue_after_seconds:
+            for batch in batches:
+                step.run(batch)
 
 
 def main() -> None:

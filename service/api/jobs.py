@@ -43,12 +43,12 @@ def create_job(
     actor: MayWrite,
     idempotency_key: Annotated[
         str | None,
-        Header(description="Any text of yours; within seven days the same request with it gives the same job, never a second."),
+        Header(description="Any text of yours: for seven days the same request with it gives the same job again."),
     ] = None,
 ) -> Response:
     """Reserve the job's price from the team's budget and take it on; workers bring it to the provider.
 
-    `409 dataset_not_ready` while the dataset is still being checked, `403 budget_exceeded` where the budget has no room.
+    `409 dataset_not_ready` while the dataset is still being checked, `403 budget_exceeded` where there is no room.
     Send an `Idempotency-Key`, so that a repeated request cannot become a second job.
     """
     request = {"method": "POST", "path": "/v1/jobs", "body": body.model_dump(mode="json", by_alias=True)}
@@ -109,11 +109,9 @@ def list_job_metrics(job: JobRef, actor: MayRead) -> jobs.JobMetrics:
         return jobs.JobMetrics(data=[jobs.JobMetricView.of(row) for row in rows])
 
 
-@router.post(
-    "/v1/jobs/{job}/cancel", status_code=202, summary="Cancel a job", responses=problems(401, 403, 404, 409)
-)
+@router.post("/v1/jobs/{job}/cancel", status_code=202, summary="Cancel a job", responses=problems(401, 403, 404, 409))
 def cancel_job(job: JobRef, actor: MayWrite) -> jobs.JobView:
-    """End the job. A race with the provider: the outcome is what the provider says, and the money stays held until then.
+    """End the job. It is a race: the outcome is what the provider says, and the money stays held until then.
 
     Repeating it changes nothing; a job that ended otherwise is `409 job_is_over`.
     """

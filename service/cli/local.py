@@ -29,7 +29,7 @@ UVICORN: Final = (
     "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10",
 )  # fmt: skip
 PROVIDER_KEY: Final = "sk-emulator"
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0  # a second or two, unless the machine is busy
 
 
 class LocalError(RuntimeError):
@@ -152,9 +152,9 @@ def bring_up(stack: LocalStack, *, speed: float) -> str:
     if key:
         kept.write_text(key)
         kept.chmod(0o600)
-    stack.start_api()
     stack.start_worker()
     stack.start_dispatcher()
+    stack.start_api()  # last, because it is waited for while the others come up
     return kept.read_text()
 
 
