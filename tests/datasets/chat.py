@@ -40,6 +40,25 @@ ERRAND: dict[str, Any] = {
     ],
 }
 
+SKETCH: dict[str, Any] = {
+    "messages": [
+        {"role": "developer", "content": "Name what you see."},
+        {"role": "assistant", "content": "Show me.", "weight": 0},
+        {
+            "role": "user",
+            "name": "keeper",
+            "content": [
+                {"type": "text", "text": "This:"},
+                {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+            ],
+        },
+        {"role": "assistant", "content": None, "function_call": {"name": "look", "arguments": "{}"}, "weight": 1},
+        {"role": "function", "name": "look", "content": "a gull"},
+        {"role": "assistant", "content": "A gull.", "weight": 1},
+    ],
+    "functions": [{"name": "look"}],
+}
+
 
 def line(example: object) -> bytes:
     return json.dumps(example, ensure_ascii=False).encode()

@@ -16,7 +16,7 @@ from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.shapes import decode
 from service.datasets.rules.spread import Spread
 from service.provider import tokens
-from tests.datasets.chat import ERRAND, O200K, TALK, file_of, good, read
+from tests.datasets.chat import ERRAND, O200K, SKETCH, TALK, file_of, good, read
 
 COUNT = tokens.counter(O200K)
 TEXT = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=12)
@@ -32,7 +32,7 @@ ANYTHING = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=3) | st.dic
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
     """A good example in which a few places hold something else, or nothing."""
-    example = json.loads(json.dumps(draw(st.sampled_from([TALK, ERRAND]))))
+    example = json.loads(json.dumps(draw(st.sampled_from([TALK, ERRAND, SKETCH]))))
     for _ in range(draw(st.integers(0, 3))):
         place, key = draw(st.sampled_from(list(_places(example))))
         if isinstance(place, dict) and draw(st.booleans()):

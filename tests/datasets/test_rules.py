@@ -8,7 +8,7 @@ import pytest
 
 from service.datasets.rules.problems import KEPT_PER_CODE, LINE_BYTES_MAX, RULES, Severity
 from service.datasets.rules.report import Limit
-from tests.datasets.chat import ERRAND, O200K, TALK, changed, file_of, found, good, line, read
+from tests.datasets.chat import ERRAND, O200K, SKETCH, TALK, changed, file_of, found, good, line, read
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -160,17 +160,8 @@ def test_what_is_allowed_is_no_problem(change: Change) -> None:
     assert found(read(file_of(lines))) == []
 
 
-def test_the_functions_of_2023_are_still_understood() -> None:
-    example = {
-        "messages": [
-            {"role": "user", "content": "Weather?"},
-            {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{}"}},
-            {"role": "function", "name": "weather", "content": "rain"},
-            {"role": "assistant", "content": "It rains."},
-        ],
-        "functions": [{"name": "weather"}],
-    }
-    assert found(read(file_of([line(example)] * 60))) == []
+def test_images_names_weights_and_the_functions_of_2023_are_understood() -> None:
+    assert found(read(file_of([line(SKETCH)] * 60))) == []
 
 
 @pytest.mark.parametrize(
