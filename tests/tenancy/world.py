@@ -1,0 +1,158 @@
+"""Two teams with something of everything, and the doors through which one tries to reach what the other has."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from service.cli.local import LocalStack
+from service.kit.ids import new_id, read, show
+from service.tenants import Role
+from tests.stack import Client, Platform, Team, conversations
+from tests.until import until
+
+SHARED_MODEL: Final = "atlas"  # a name that both teams chose
+ROLES: Final = (Role.ADMIN, Role.MEMBER, Role.VIEWER, Role.RESOLVER)
+BASE_MODEL: Final = "gpt-4o-mini-2024-07-18"
+_PREFIXES: Final = ("team", "key", "dset", "job", "model", "mver")
+_ID: Final = re.compile(rf"\b(?:{'|'.join(_PREFIXES)})_[0-9a-z]{{26}}\b|\bft:[\w:.-]+|\bftjob-\w+")
+
+NOBODYS: Final = {
+    "team": "nobodys-team",
+    "model": "nobodys-model",
+    "alias": "nobodys-alias",
+    **{f"{prefix}_id": show(prefix, new_id()) for prefix in _PREFIXES},
+}
+"""Names like a tenant's that stand for nothing."""
+
+
+class Tenant:
+    """A team whose users put `word` into every text they may choose. `await_end` before looking at it."""
+
+    def __init__(self, platform: Platform, word: str, *, budget: str, models: Sequence[str]) -> None:
+        self.word, self.models, self.budget = word, models, budget
+        self.team: Team = platform.team(
+            budget=budget, name=f"The {word} team", cost_center=word, product=word, environment=word, contact=word
+        )
+        self._clients = {role: self.team.client(role) for role in ROLES}
+        self.dataset = self.post_dataset(f"{word} tide")
+        self.validation = self.post_dataset(f"{word} moon")
+        self.jobs = [self._submit(model, f"monday {n}") for n, model in enumerate(models)]
+
+    def client(self, role: Role = Role.MEMBER) -> Client:
+        return self._clients[role]
+
+    def post_dataset(self, topic: str) -> str:
+        dataset = self.team.ready_dataset(conversations(topic=topic), f"{self.word}.jsonl")
+        assert dataset["state"] == "ready", dataset
+        return str(dataset["id"])
+
+    def _submit(self, model: str, idempotency_key: str) -> str:
+        answer = self.team.submit(
+            self.dataset,
+            validation_dataset=self.validation,
+            suffix=self.word,
+            metadata={self.word: self.word},
+            register={"name": model},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def await_end(self) -> "Tenant":
+        """Until all jobs have ended and every model has a version in production."""
+        for job in self.jobs:
+            assert self.team.job_in(job, "succeeded", "failed")["state"] == "succeeded"
+        for model in set(self.models):
+            until(lambda model=model: self._all_ready(model), what=f"{model} to answer")  # type: ignore[misc]
+            for alias in ("production", self.word):
+                self.promote(model, alias)
+        return self
+
+    def _all_ready(self, model: str) -> bool:
+        versions = self.client().get(f"/v1/models/{model}").json()["versions"]
+        return {one["state"] for one in versions} == {"ready"}
+
+    def promote(self, model: str, alias: str) -> None:
+        made = self.client().put(f"/v1/models/{model}/aliases/{alias}", {"version": 1, "reason": self.word})
+        assert made.status_code == 200, made.text
+
+    def names(self) -> dict[str, str]:
+        """How what this team has is called in a request; `NOBODYS` has the same entries."""
+        admin = self.client(Role.ADMIN)
+        model = admin.get(f"/v1/models/{self.models[0]}").json()
+        return {
+            "team": self.team.slug,
+            "team_id": self.team.id,
+            "key_id": admin.get("/v1/me").json()["key"],
+            "dset_id": self.dataset,
+            "job_id": self.jobs[0],
+            "model": self.models[0],
+            "model_id": model["id"],
+            "mver_id": model["versions"][0]["id"],
+            "alias": self.word,
+        }
+
+    def marks(self) -> set[str]:
+        """Strings of which none may be in an answer to somebody else: ids in both spellings, names, texts, money."""
+        admin = self.client(Role.ADMIN)
+        own = f"/v1/teams/{self.team.slug}"
+        views = ["/v1/me", f"{own}/keys", f"{own}/budget", "/v1/datasets", "/v1/jobs", "/v1/models"]
+        shown = set(_ID.findall(" ".join(admin.get(view).text for view in views)))
+        assert len(shown) > 2 * len(_PREFIXES)
+        shown.remove(self.team.operator.get("/v1/me").json()["key"])  # who made the keys, of all teams
+        uuids = {str(read(one.partition("_")[0], one)) for one in shown if not one.startswith("ft")}
+        return shown | uuids | {self.word, self.team.slug, self.budget}
+
+
+class Door:
+    """One API, over the same database as all others."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._known: dict[str, Client] = {}
+
+    def client(self, tenant: Tenant, role: Role = Role.MEMBER) -> Client:
+        """The tenant's key at this door, once the models resolved from memory know it."""
+        return self.with_key(tenant.client(role).key)
+
+    def with_key(self, key: str) -> Client:
+        """The same for any key."""
+        if key not in self._known:
+            client = Client(self.url, key)
+            until(lambda: client.get("/v1/models/x/resolve").status_code != 401, what="the key to be known")
+            self._known[key] = client
+        return self._known[key]
+
+
+def admin_url(stack: LocalStack) -> str:
+    """The superuser's way in, for psycopg."""
+    return stack.environment["TUNEPLANE_ADMIN_DATABASE_URL"].replace("+psycopg", "")
+
+
+def rows_of(stack: LocalStack, team: str) -> dict[str, list[str]]:
+    """Everything the database holds of a team, by table, as a superuser sees it."""
+    team_id = read("team", team)
+    rows: dict[str, list[str]] = {}
+    with psycopg.connect(admin_url(stack)) as connection:
+        for table in tables_of_teams(connection):
+            names = {"table": sql.Identifier(table), "team": team_column(table)}
+            query = sql.SQL("SELECT t::text FROM {table} AS t WHERE {team} = %s ORDER BY 1").format(**names)
+            rows[table] = [row for (row,) in connection.execute(query, [team_id])]
+    return rows
+
+
+def tables_of_teams(connection: psycopg.Connection[Any]) -> list[str]:
+    """Tables with a team_id, and `teams`."""
+    found = connection.execute(
+        "SELECT relname::text FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid "
+        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attname = 'team_id'"
+    )
+    return sorted({name for (name,) in found} | {"teams"})
+
+
+def team_column(table: str) -> sql.Identifier:
+    """Where a table says whose a row is."""
+    return sql.Identifier("id" if table == "teams" else "team_id")
