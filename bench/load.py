@@ -15,7 +15,7 @@ import time
 
 import uvloop
 
-_LENGTH = re.compile(rb"content-length: (\d+)\r\n")
+_LENGTH = re.compile(rb"content-length: (\d+)")
 
 
 class Caller(asyncio.Protocol):

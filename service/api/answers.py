@@ -69,7 +69,7 @@ class Question(NamedTuple):
     name: str
     path: str
     query: bytes
-    headers: Iterable[tuple[bytes, bytes]]
+    headers: Mapping[bytes, bytes]
     request_id: str
     at: datetime
 
@@ -123,9 +123,10 @@ def _representation(body: bytes, content_type: bytes, shared: Headers) -> Repres
 def answer(served: Served | None, question: Question, *, stale_seconds: int | None = None) -> Answer:
     """Answer from `served`, None where nothing was ever loaded. `stale_seconds`: its age, if more than it should be."""
     try:
-        found, unless = _find(served, question, is_stale=stale_seconds is not None)
+        found = _find(served, question, is_stale=stale_seconds is not None)
     except TuneplaneError as error:
         return _refuse(question, error)
+    unless = question.headers.get(b"if-none-match")
     unchanged = unless is not None and _names(unless, found.etag)
     headers = [*(found.headers_unchanged if unchanged else found.headers), _request_id(question)]
     if stale_seconds is not None:
@@ -133,19 +134,11 @@ def answer(served: Served | None, question: Question, *, stale_seconds: int | No
     return Answer(304, headers, b"") if unchanged else Answer(200, headers, found.body)
 
 
-def _find(served: Served | None, question: Question, *, is_stale: bool) -> tuple[Representation, bytes | None]:
-    """The representation asked for, and the condition under which it is not wanted."""
+def _find(served: Served | None, question: Question, *, is_stale: bool) -> Representation:
+    """The representation asked for, if the caller may have it."""
     if served is None:
         raise NotLoadedYet(retry_after_seconds=5)
-    presented = accept = unless = None
-    for header, value in question.headers:
-        if header == b"authorization":
-            presented = value
-        elif header == b"accept":
-            accept = value if accept is None else accept + b"," + value
-        elif header == b"if-none-match":
-            unless = value if unless is None else unless + b"," + value
-    record = _check_key(served.keys, presented, question.at, is_stale=is_stale)
+    record = _check_key(served.keys, question.headers.get(b"authorization"), question.at, is_stale=is_stale)
     if SCOPE not in tenants.SCOPES[record.role]:
         raise ScopeMissing(role=record.role, scope=SCOPE)
     if record.team_id is None:
@@ -154,7 +147,7 @@ def _find(served: Served | None, question: Question, *, is_stale: bool) -> tuple
     found = served.representations.get((record.team_id, question.name, alias))
     if found is None:
         raise Outdated(retry_after_seconds=5) if is_stale else registry.NothingServed(name=question.name, alias=alias)
-    return found[_prefers_text(accept)], unless
+    return found[_prefers_text(question.headers.get(b"accept"))]
 
 
 def _check_key(

@@ -5,6 +5,7 @@ Not Starlette's BaseHTTPMiddleware: three of those cost four fifths of the throu
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -24,12 +25,10 @@ STREAMED: Final = frozenset({"/v1/datasets"})  # uploads: their route counts the
 _SANE_REQUEST_ID: Final = re.compile(rb"[\w.:-]{1,64}")
 
 
-def request_id(scope: Scope) -> str:
-    """The caller's own `x-request-id` where it is harmless, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
-            return str(value, "ascii")
-    return ids.show("req", ids.new_id())
+def given_request_id(headers: Mapping[bytes, bytes]) -> str | None:
+    """The caller's own `x-request-id`, where it is harmless."""
+    given = headers.get(b"x-request-id")
+    return str(given, "ascii") if given is not None and _SANE_REQUEST_ID.fullmatch(given) else None
 
 
 class Edge:
@@ -54,9 +53,10 @@ class _Passage:
         self._outer_receive, self._outer_send = receive, send
         self._is_head = scope["method"] == "HEAD"
         self._scope: Scope = {**scope, "method": "GET"} if self._is_head else scope
-        self._body = _Body(scope, receive)
+        headers = dict(scope["headers"])
+        self._body = _Body(scope["path"], headers, receive)
         self._closing = closing
-        self._request_id = request_id(scope)
+        self._request_id = given_request_id(headers) or ids.show("req", ids.new_id())
         self._status = 500
         self._complete = False
         self._scope.setdefault("state", {})["request_id"] = self._request_id
@@ -105,12 +105,11 @@ class _Passage:
 class _Body:
     """The request's body, cut off when it is too large or too slow: neither uvicorn nor FastAPI does that."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        headers = dict(scope["headers"])
+    def __init__(self, path: str, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         length = headers.get(b"content-length", b"0")
         announced = int(length) if length.isdigit() else 0
         self._receive = receive
-        self._left = None if scope["path"] in STREAMED else settings().body_bytes_max
+        self._left = None if path in STREAMED else settings().body_bytes_max
         self.announced_too_large = self._left is not None and announced > self._left
         self.is_unread = announced > 0 or b"transfer-encoding" in headers
 

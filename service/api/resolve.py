@@ -4,6 +4,7 @@ A thread of each API process listens for `resolve_changed`, and looks every `res
 one. While Postgres is away the last good state goes on being served.
 """
 
+import itertools
 import threading
 from contextlib import closing
 from datetime import datetime
@@ -14,8 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import registry
 from service.api.answers import Answer, Question, Served, answer, prepare
-from service.api.middleware import request_id
-from service.kit import clock, logs
+from service.api.middleware import given_request_id
+from service.kit import clock, ids, logs
 from service.kit.db import direct_connection, read_only, watchdog
 from service.kit.identity import RESOLVER
 from service.kit.settings import settings
@@ -28,6 +29,10 @@ _RETRY_SECONDS: Final = 1.0  # between two tries while the database is away
 _GATHER_SECONDS: Final = 0.05  # notifications of one moment are one reload
 _LOOK_SECONDS: Final = 0.5  # how soon the thread notices that it is to stop
 _POLLS_MISSED_MAX: Final = 2
+
+# A TypeID for each request would cost as much as checking its key: they share this process's, and are counted.
+_REQUEST_ID: Final = ids.show("req", ids.new_id())
+_numbers: Final = itertools.count(1)
 
 
 class Resolver:
@@ -63,8 +68,14 @@ class Resolver:
 
     def answer(self, scope: Scope, name: str) -> Answer:
         """Answer an HTTP request for `name`."""
+        headers = dict(scope["headers"])
         question = Question(
-            name, scope["path"], scope["query_string"], scope["headers"], request_id(scope), clock.now()
+            name=name,
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=headers,
+            request_id=given_request_id(headers) or f"{_REQUEST_ID}-{next(_numbers):08x}",
+            at=clock.now(),
         )
         return answer(self._served, question, stale_seconds=self.stale_seconds)
 

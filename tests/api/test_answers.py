@@ -63,7 +63,7 @@ def ask(
 ) -> Answer:
     shown = f"Bearer {key(key_id)}" if authorization is None else authorization
     sent = {"authorization": shown, **headers}
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in sent.items() if value]
+    raw = {name.replace("_", "-").encode(): value.encode() for name, value in sent.items() if value}
     served = prepare(snapshot(), max_age_seconds=30)
     question = Question(name=name, path=PATH, query=query, headers=raw, request_id="req_1", at=at)
     return answer(served, question, stale_seconds=stale_seconds)
@@ -213,7 +213,7 @@ def test_what_an_outdated_registry_does_not_know_is_not_denied() -> None:
 
 
 def test_before_the_first_load_nothing_is_denied_either() -> None:
-    question = Question(name="bot", path=PATH, query=b"", headers=[], request_id="req_1", at=NOW)
+    question = Question(name="bot", path=PATH, query=b"", headers={}, request_id="req_1", at=NOW)
     answered = answer(None, question)
     assert code(answered) == (503, "registry_not_loaded")
 

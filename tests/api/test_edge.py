@@ -77,7 +77,7 @@ def test_a_request_keeps_the_id_it_came_with_if_that_is_harmless(team: Team) -> 
         for strange in ("a b", "x" * 65, "", "<script>"):
             given = team.member.get(path, headers={"x-request-id": strange}).headers["x-request-id"]
             assert given.startswith("req_")
-            assert len(given) == 30
+            assert len(given) in (30, 39)  # a TypeID, counted on where models are resolved
 
 
 def test_answers_are_not_sniffed_and_not_stored(team: Team) -> None:
