@@ -77,7 +77,7 @@ class Dispatcher:
         return True
 
     def _rescue(self, step: Step, batches: Sequence[Sequence[UUID]]) -> None:
-        """Without a broker for long enough, do the short steps here. Under the same leases, so nothing is done twice."""
+        """Without a broker for long enough, do the short steps here; under the same leases nothing is done twice."""
         away = clock.monotonic() - (self._away_since or clock.monotonic())
         if step.short and away >= settings().rescue_after_seconds:
             for batch in batches:

@@ -1,6 +1,5 @@
 """Changing jobs: what users ask for, and what workers found out. Never commits, never touches the network."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -8,21 +7,15 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from service import audit, catalog, connections, costs, datasets, quotas, registry, tenants
-from service.jobs import queries, rules
+from service.jobs import progress, queries, rules
 from service.jobs.errors import DatasetNotReady, DatasetUnusable, JobIsOver
-from service.jobs.models import Job, JobEvent, JobMetric
+from service.jobs.models import Job
 from service.jobs.rules import State
 from service.jobs.schemas import Available, Estimate, JobRequest, Unavailable
 from service.kit import ids, money, work
 from service.kit.errors import Conflict, Invalid
 from service.kit.identity import Actor
 from service.kit.settings import settings
-from service.provider.shapes import RemoteEvent
-
-_METRICS = (
-    "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy",
-    "full_valid_loss", "full_valid_mean_token_accuracy",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
     work.wake(job)
     session.add(job)
     session.flush()
-    _say(session, job, at, "state", f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
+    progress.say(session, job, at, "state", f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
     audit.record(
         session, actor, "job.submitted",
         object_type="job", object_id=ids.show("job", job_id), team_id=plan.team.id,
@@ -172,131 +165,11 @@ def cancel(session: Session, actor: Actor, shown_id: str, at: datetime) -> Job:
     )  # fmt: skip
     if job.intent_at is None and job.provider_job_id is None:
         job.fence += 1  # whatever a worker is about to write is stale from here on
-        end_unbilled(session, job, State.CANCELLED, "Cancelled before the provider had it.", at)
+        progress.end_unbilled(session, job, State.CANCELLED, "Cancelled before the provider had it.", at)
     else:
         # The lease stays: a worker in the middle of a call records what it learns before anybody else looks.
-        enter(session, job, State.CANCELLING, "Cancelling at the provider; the outcome is what it says.", at)
+        progress.enter(session, job, State.CANCELLING, "Cancelling at the provider; the outcome is what it says.", at)
         work.wake(job)
     session.flush()
     session.refresh(job)
     return job
-
-
-# ------------------------------------------------------------------------------------------ what workers found out
-def enter(session: Session, job: Job, state: State, message: str, at: datetime) -> None:
-    """Follow an arrow and say so in the job's history. Staying where one is needs no word."""
-    current = State(job.state)
-    if state == current:
-        return
-    if not rules.may_follow(current, state):
-        raise AssertionError(f"job {job.id}: no arrow from {current} to {state}")
-    job.state = state
-    _say(session, job, at, "state", message)
-
-
-def end_unbilled(session: Session, job: Job, state: State, message: str, at: datetime) -> None:
-    """End a job the provider never had, or refused: its money goes back to the budget."""
-    enter(session, job, state, message, at)
-    costs.release(session, job.team_id, job.id)
-    job.cost = money.ZERO
-    job.finished_at = at
-    work.finish(job)
-
-
-def end_at_provider(session: Session, job: Job, state: State, message: str, at: datetime) -> None:
-    """End a job the provider ended: charge what was trained and, on success, add the model to the registry.
-
-    All at once.
-    """
-    enter(session, job, state, message, at)
-    tokens, accrued = _tokens_trained(session, job)
-    team = tenants.team(session, job.team_id)
-    job.cost = costs.charge_training(
-        session,
-        team,
-        job_id=job.id,
-        provider=job.provider,
-        provider_job_id=job.provider_job_id or "",
-        base_model=job.base_model,
-        model=job.fine_tuned_model,
-        price=catalog.price_by_id(session, job.price_id),
-        trained_tokens=tokens,
-        at=at,
-        accrued=accrued,
-    )
-    job.trained_tokens = tokens
-    job.finished_at = at
-    if state == State.SUCCEEDED and job.register_name and job.fine_tuned_model:
-        version = registry.register(
-            session,
-            team_id=job.team_id,
-            name=job.register_name,
-            job_id=job.id,
-            provider_model_id=job.fine_tuned_model,
-            base_model=job.base_model,
-            connection_id=job.connection_id,
-            dataset_id=job.dataset_id,
-            shutdown_date=catalog.base_model(session, job.provider, job.base_model).shutdown_date,
-        )
-        _say(session, job, at, "message", f"Registered as version {version.number} of {job.register_name}.")
-    work.finish(job)
-
-
-def _tokens_trained(session: Session, job: Job) -> tuple[int, bool]:
-    seen = [metric for metric in queries.metrics(session, job) if metric.total_steps]
-    last = seen[-1] if seen else None
-    return rules.tokens_trained(
-        told=job.trained_tokens,
-        step=last.step if last else 0,
-        steps=(last.total_steps or 0) if last else 0,
-        planned=job.billed_tokens * job.epochs_priced,
-        succeeded=job.state == State.SUCCEEDED,
-    )
-
-
-def take_events(session: Session, job: Job, events: Iterable[RemoteEvent]) -> None:
-    """Write those of the provider's events that are new, verbatim and numbered on, and what they measure as metrics."""
-    known = queries.fingerprints(session, job)
-    steps = {metric.step for metric in queries.metrics(session, job)}
-    for event in events:
-        if event.fingerprint in known:
-            continue
-        known.add(event.fingerprint)
-        _append(
-            session, job,
-            at=event.created_at, source="provider", level=event.level, type=event.type,
-            message=event.message, data=dict(event.data), fingerprint=event.fingerprint,
-        )  # fmt: skip
-        metric = _metric(job, event)
-        if metric is not None and metric.step not in steps:
-            steps.add(metric.step)
-            session.add(metric)
-
-
-def _metric(job: Job, event: RemoteEvent) -> JobMetric | None:
-    step = event.data.get("step")
-    if event.type != "metrics" or not isinstance(step, int):
-        return None
-    total = event.data.get("total_steps")
-    measured = {name: _number(event.data.get(name)) for name in _METRICS}
-    return JobMetric(
-        team_id=job.team_id, job_id=job.id, step=step, at=event.created_at,
-        total_steps=total if isinstance(total, int) else None, **measured,
-    )  # fmt: skip
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _say(session: Session, job: Job, at: datetime, kind: str, message: str) -> None:
-    _append(
-        session, job, at=at, source="tuneplane", level="info", type=kind, message=message,
-        data={"state": job.state}, fingerprint=None,
-    )  # fmt: skip
-
-
-def _append(session: Session, job: Job, **columns: object) -> None:
-    """The job's row is locked by us, so that counting on leaves no gap."""
-    job.events_count += 1
-    session.add(JobEvent(team_id=job.team_id, job_id=job.id, seq=job.events_count, **columns))

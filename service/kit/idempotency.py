@@ -15,13 +15,15 @@ from uuid import UUID
 
 from sqlalchemy import String, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSON, insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from service.kit.db import Base
-from service.kit.errors import Invalid
+from service.kit.errors import Conflict, Invalid
 
 KEEP: Final = timedelta(days=7)
 LENGTH_MAX: Final = 255
+_LOCK_NOT_AVAILABLE: Final = "55P03"  # lock_timeout
 
 
 class IdempotencyKey(Base):
@@ -39,6 +41,12 @@ class KeyReused(Invalid):
     """This Idempotency-Key was used for another request. Take a fresh key for a different request."""
 
     code = "idempotency_key_reused"
+
+
+class StillRunning(Conflict):
+    """The first request with this Idempotency-Key is still being carried out. Repeat this one in a moment."""
+
+    code = "idempotency_key_in_use"
 
 
 class BadKey(Invalid):
@@ -68,14 +76,9 @@ def once(
     if not 1 <= len(key) <= LENGTH_MAX or not (key.isascii() and key.isprintable()):
         raise BadKey
     fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).digest()
-    taken = session.execute(
-        insert(IdempotencyKey)
-        .values(team_id=team_id, key=key, fingerprint=fingerprint)
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.key)
-    ).scalar()
+    is_first = _take(session, team_id, key, fingerprint)
     where = (IdempotencyKey.team_id == team_id, IdempotencyKey.key == key)
-    if taken is None:
+    if not is_first:
         kept = session.execute(select(IdempotencyKey.fingerprint, IdempotencyKey.answer).where(*where)).one()
         if kept.fingerprint != fingerprint:
             raise KeyReused(pointer="Idempotency-Key")
@@ -83,6 +86,17 @@ def once(
     answer = do()
     session.execute(update(IdempotencyKey).where(*where).values(answer=answer))
     return Outcome(answer, replayed=False)
+
+
+def _take(session: Session, team_id: UUID, key: str, fingerprint: bytes) -> bool:
+    """Whether the key is new. Waits for a request under way with it, and raises StillRunning where that is slow."""
+    take = insert(IdempotencyKey).values(team_id=team_id, key=key, fingerprint=fingerprint).on_conflict_do_nothing()
+    try:
+        return session.execute(take.returning(IdempotencyKey.key)).scalar() is not None
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise StillRunning(retry_after_seconds=1) from error
+        raise
 
 
 def purge(session: Session) -> None:

@@ -20,6 +20,6 @@ from service.registry.schemas import AliasView, ModelView, Promotion, Resolution
 
 __all__ = [
     "PROBE", "AliasView", "BadName", "ModelNotFound", "ModelView", "NothingServed", "Promotion", "Resolution",
-    "ResolutionView", "Snapshot", "State", "VersionFacts", "VersionNotFound", "VersionNotReady", "VersionView", "check_name",
-    "find_model", "list_models", "load_snapshot", "promote", "register",
+    "ResolutionView", "Snapshot", "State", "VersionFacts", "VersionNotFound", "VersionNotReady", "VersionView",
+    "check_name", "find_model", "list_models", "load_snapshot", "promote", "register",
 ]  # fmt: skip

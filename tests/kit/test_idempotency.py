@@ -12,7 +12,7 @@ from sqlalchemy import text
 from service import audit
 from service.kit import idempotency
 from service.kit.db import direct_connection, read_only, unit_of_work
-from service.kit.idempotency import BadKey, KeyReused, Outcome
+from service.kit.idempotency import BadKey, KeyReused, Outcome, StillRunning
 from service.kit.identity import CLI, SYSTEM, Actor, DbRole
 from tests.tenants.factories import a_team
 from tests.until import until
@@ -144,6 +144,25 @@ def test_without_a_key_every_request_counts(thing: Counter) -> None:
 def test_a_key_in_the_drafts_quotes_is_the_same_key(thing: Counter) -> None:
     thing.ask('"8e03978e"')
     assert thing.ask("8e03978e").replayed
+
+
+def test_who_waits_too_long_for_the_first_request_is_told_to_come_again(thing: Counter) -> None:
+    waiting, done = Event(), Event()
+
+    def dawdle() -> None:
+        waiting.set()
+        done.wait(20)
+
+    with ThreadPoolExecutor(1) as slow:
+        first = slow.submit(thing.ask, "k", before_commit=dawdle)
+        waiting.wait(20)
+        try:
+            with pytest.raises(StillRunning):
+                thing.ask("k")
+        finally:
+            done.set()
+        assert first.result().replayed is False
+    assert thing.effects() == 1
 
 
 @pytest.mark.parametrize("key", ["", '""', "k" * 256, "schlüssel", "tab\tkey", "nul\x00"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from service.jobs import commands, queries, rules
+from service.jobs import progress, queries, rules
 from service.jobs.flows.orders import Order, look
 from service.jobs.flows.submission import resolve
 from service.jobs.models import FOLLOW, Job
@@ -77,7 +77,7 @@ def record_progress(claimed: Claim, remote: RemoteJob, events: list[RemoteEvent]
     with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
         job = work.recording(session, Job, claimed)
         at = clock.now()
-        commands.take_events(session, job, events)
+        progress.take_events(session, job, events)
         job.provider_status = remote.status
         job.estimated_finish = remote.estimated_finish
         state = rules.state_told(State(job.state), remote.status)
@@ -89,9 +89,10 @@ def record_progress(claimed: Claim, remote: RemoteJob, events: list[RemoteEvent]
         if state in rules.TERMINAL:
             _take_outcome(job, remote)
             session.flush()
-            commands.end_at_provider(session, job, state, _ending(state, remote), at)
+            progress.end_at_provider(session, job, state, _ending(state, remote), at)
+            log.info("job.ended", state=state.value, trained_tokens=job.trained_tokens)
             return
-        commands.enter(session, job, state, _MESSAGES.get(state, state.value), at)
+        progress.enter(session, job, state, _MESSAGES.get(state, state.value), at)
         work.proceed(job, seconds=settings().follow_seconds)
 
 
