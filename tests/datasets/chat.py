@@ -79,9 +79,11 @@ def changed(example: dict[str, Any], change: Callable[[dict[str, Any]], object])
     return line(copy)
 
 
-def read(data: bytes, *, limits: Sequence[Limit] = (Limit(O200K, 65_536),), chunk: int = 1 << 20) -> Report:
+def read(
+    data: bytes, *, limits: Sequence[Limit] = (Limit(O200K, 65_536),), chunk: int = 1 << 20, **options: Any
+) -> Report:
     chunks = (data[start : start + chunk] for start in range(0, len(data), chunk))
-    return check(chunks, COUNTERS, limits)
+    return check(chunks, COUNTERS, limits, **options)
 
 
 def found(report: Report) -> list[tuple[int | None, str, str]]:

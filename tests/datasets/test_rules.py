@@ -1,5 +1,6 @@
 """Each rule, broken on a line we know."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -136,8 +137,9 @@ def test_every_rule_can_be_broken() -> None:
     """The tests of this file break each; a rule nobody can break is dead."""
     broken = {code for code, *_ in CASES}
     elsewhere = {
-        "unsupported_format", "empty_file", "too_few_examples", "few_examples", "line_too_long", "invalid_utf8",
-        "invalid_json", "nested_too_deep", "not_an_object", "empty_line", "lone_surrogate", "example_too_long",
+        "unsupported_format", "too_many_errors", "empty_file", "too_few_examples", "few_examples", "line_too_long",
+        "invalid_utf8", "invalid_json", "nested_too_deep", "not_an_object", "empty_line", "lone_surrogate",
+        "example_too_long",
     }  # fmt: skip
     assert broken | elsewhere == RULES.keys()
 
@@ -185,6 +187,14 @@ def test_problems_are_capped_and_their_totals_exact() -> None:
     assert report.problem_totals == {"weight_not_assistant": 400}
     assert len(report.problems) == KEPT_PER_CODE
     assert (report.errors, report.warnings) == (400, 0)
+
+
+def test_a_hopeless_file_is_not_checked_to_its_end_but_hashed() -> None:
+    data = file_of([*good(20), *[b"0"] * 500])
+    report = read(data, errors_max=100)
+    assert report.problem_totals == {"not_an_object": 100, "too_many_errors": 1}
+    assert "line 120" in report.problems[0].message
+    assert (report.lines, report.examples, report.sha256) == (520, 120, hashlib.sha256(data).hexdigest())
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_forgiven() -> None:

@@ -15,7 +15,15 @@ from msgspec import MsgspecError
 from service.datasets.rules import counting, exact, formats, plain
 from service.datasets.rules.counting import Count, Pieces
 from service.datasets.rules.lines import Line, Unreadable, has_lone_surrogate, numbered, read_json
-from service.datasets.rules.problems import EXAMPLES_ADVISED, EXAMPLES_MIN, LINE_BYTES_MAX, RULES, Problems, Severity
+from service.datasets.rules.problems import (
+    ERRORS_MAX,
+    EXAMPLES_ADVISED,
+    EXAMPLES_MIN,
+    LINE_BYTES_MAX,
+    RULES,
+    Problems,
+    Severity,
+)
 from service.datasets.rules.report import Billing, Limit, Report
 from service.datasets.rules.shapes import decode
 from service.datasets.rules.spread import Spread
@@ -30,8 +38,9 @@ def check(
     limits: Sequence[Limit],
     *,
     approximate: Collection[str] = (),
+    errors_max: int = ERRORS_MAX,
 ) -> Report:
-    """Read a file to its end and report on it.
+    """Read a file to its end and report on it; after `errors_max` errors the rest is hashed, but no longer checked.
 
     `counters` counts tokens per encoding, those in `approximate` not exactly; `limits` are what examples are cut to.
     """
@@ -43,7 +52,11 @@ def check(
     if found.name == formats.CHAT:
         for number, line in chain(head, lines):
             tally.line(number, line)
-        tally.conclude()
+            if tally.problems.severities[Severity.ERROR] >= errors_max:
+                tally.stop(number, lines=number + sum(1 for _ in lines))
+                break
+        else:
+            tally.conclude()
     else:
         tally.refuse(found, lines=len(head) + sum(1 for _ in lines))
     return tally.report(found.name, digest.hexdigest(), approximate)
@@ -72,7 +85,7 @@ class Tally:
         self._count = {encoding: counting.memoised(count) for encoding, count in counters.items()}
         self._limits = limits
         self._tools = plain.ToolReader()
-        self._problems = Problems()
+        self.problems = Problems()
         self._lines = 0
         self._examples: int | None = 0
         self._without: Counter[str] = Counter()
@@ -84,11 +97,11 @@ class Tally:
         """Check and count one line."""
         self._lines = number
         if line is not None and (not line or line.isspace()):
-            self._problems.add(number, "", "empty_line")
+            self.problems.add(number, "", "empty_line")
             return
         self._examples = (self._examples or 0) + 1
         if line is None:
-            self._problems.add(number, "", "line_too_long", limit_mib=LINE_BYTES_MAX // 1024**2)
+            self.problems.add(number, "", "line_too_long", limit_mib=LINE_BYTES_MAX // 1024**2)
             return
         pieces = self._plain_pieces(line)
         if pieces is None:
@@ -106,17 +119,21 @@ class Tally:
         """The pieces of an example without an error; whatever there is to say about it becomes a problem."""
         try:
             example = read_json(line)
-            halved = has_lone_surrogate(example)
+            halved = has_lone_surrogate(line, example)
         except Unreadable as unreadable:
-            self._problems.add(number, "", unreadable.code, **unreadable.facts)
+            self.problems.add(number, "", unreadable.code, **unreadable.facts)
             return None
         sound = True
         for finding in exact.findings(example):
-            self._problems.add(number, finding.pointer, finding.code, **finding.facts)
+            self.problems.add(number, finding.pointer, finding.code, **finding.facts)
             sound = sound and RULES[finding.code][0] is Severity.WARNING
         if halved:
-            self._problems.add(number, "", "lone_surrogate")
-        return counting.pieces_of(example) if sound else None
+            self.problems.add(number, "", "lone_surrogate")
+        try:
+            return counting.pieces_of(example) if sound else None
+        except RecursionError:  # tools that could just be read cannot always be written
+            self.problems.add(number, "", "nested_too_deep")
+            return None
 
     def _add(self, number: int, pieces: Pieces) -> None:
         self._messages.add(pieces.messages)
@@ -132,23 +149,28 @@ class Tally:
                 if limit.encoding == encoding and tokens > limit.tokens:
                     lost = tokens - limit.tokens
                     share = 100 * lost // tokens
-                    self._problems.add(
+                    self.problems.add(
                         number, "", "example_too_long", tokens=tokens, limit=limit.tokens, lost=lost, share=share
                     )
+
+    def stop(self, number: int, *, lines: int) -> None:
+        """Say that there are too many errors to go on after this line, of so many."""
+        self._lines = lines
+        self.problems.add(None, "", "too_many_errors", line=number, errors=self.problems.severities[Severity.ERROR])
 
     def conclude(self) -> None:
         """Say what only the end of a chat file shows: whether there are enough examples."""
         if not self._examples:
-            self._problems.add(None, "", "empty_file")
+            self.problems.add(None, "", "empty_file")
         elif self._examples < EXAMPLES_MIN:
-            self._problems.add(None, "", "too_few_examples", examples=self._examples)
+            self.problems.add(None, "", "too_few_examples", examples=self._examples)
         elif self._examples < EXAMPLES_ADVISED:
-            self._problems.add(None, "", "few_examples", examples=self._examples)
+            self.problems.add(None, "", "few_examples", examples=self._examples)
 
     def refuse(self, found: formats.Format, *, lines: int) -> None:
         """Say that this is another format, of so many lines."""
         self._lines, self._examples = lines, None
-        self._problems.add(None, "", "unsupported_format", found=found.words, chat=formats.CHAT_EXAMPLE)
+        self.problems.add(None, "", "unsupported_format", found=found.words, chat=formats.CHAT_EXAMPLE)
 
     def report(self, found: str, sha256: str, approximate: Collection[str]) -> Report:
         """Everything found, the file's own problems first."""
@@ -158,10 +180,10 @@ class Tally:
             sha256=sha256,
             lines=self._lines,
             examples=self._examples,
-            errors=self._problems.count(Severity.ERROR),
-            warnings=self._problems.count(Severity.WARNING),
-            problems=sorted(self._problems.kept, key=lambda problem: problem.line or 0),
-            problem_totals=self._problems.totals,
+            errors=self.problems.severities[Severity.ERROR],
+            warnings=self.problems.severities[Severity.WARNING],
+            problems=sorted(self.problems.kept, key=lambda problem: problem.line or 0),
+            problem_totals=self.problems.totals,
             without_system=self._without["system"],
             without_user=self._without["user"],
             messages=self._messages.as_json(),

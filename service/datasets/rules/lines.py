@@ -1,6 +1,7 @@
 """Bytes into lines, in bounded memory; a line into a JSON value, strictly."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NoReturn
 
@@ -35,6 +36,14 @@ def _split(chunks: Iterable[bytes]) -> Iterator[Line]:
         yield None if overlong else bytes(held)
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 class Unreadable(Exception):
     """A line that is no JSON in UTF-8: the code of the rule it breaks, and the facts."""
 
@@ -47,7 +56,7 @@ def read_json(line: bytes) -> Any:
     """The line's value. Raises Unreadable; what it says of the line is a place and a reason, never text of it."""
     try:
         # Decoded first: json.loads of bytes lets encoded surrogates pass.
-        return json.loads(line.decode(), parse_constant=_refuse_constant)
+        return _decode(line.decode())
     except UnicodeDecodeError as error:
         raise Unreadable("invalid_utf8", byte=error.start + 1) from None
     except json.JSONDecodeError as error:
@@ -58,12 +67,10 @@ def read_json(line: bytes) -> Any:
         raise Unreadable("nested_too_deep") from None
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def has_lone_surrogate(value: Any) -> bool:
+def has_lone_surrogate(line: bytes, value: Any) -> bool:
     """Whether a string in it holds half a character: JSON can escape it, UTF-8 cannot write it. Raises Unreadable."""
+    if not _SURROGATE.search(line):
+        return False
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

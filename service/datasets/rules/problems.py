@@ -17,6 +17,7 @@ FUNCTIONS_MAX: Final = 128  # §3.1
 # written as \u escapes. Ten times that leaves room for escaped tool results; what is longer is no line of examples.
 LINE_BYTES_MAX: Final = 8 * 1024 * 1024
 KEPT_PER_CODE: Final = 50
+ERRORS_MAX: Final = 1_000_000  # a gigabyte of `0` lines would keep a worker busy for twenty minutes
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -37,6 +38,10 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "empty_file": (E, "There is no example in this file."),  # §3
     "too_few_examples": (E, "There are {examples} examples; at least 10 are needed."),  # §3.6 invalid_n_examples
     "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
+    "too_many_errors": (
+        E,
+        "Reading stopped in line {line}, after {errors} errors; totals stop there too.",
+    ),
     # The line.
     "line_too_long": (E, "The line is longer than {limit_mib} MiB and was not read."),  # OURS, see above
     "invalid_utf8": (E, "The line is not valid UTF-8 (byte {byte})."),  # §3
@@ -98,18 +103,16 @@ class Problems:
     def __init__(self) -> None:
         self.kept: list[Problem] = []
         self.totals: dict[str, int] = {}
+        self.severities = {Severity.ERROR: 0, Severity.WARNING: 0}
 
-    def add(self, line: int | None, pointer: str, code: str, **facts: Any) -> None:
+    def add(self, line: int | None, pointer: str, code: str, /, **facts: Any) -> None:
         """Note a broken rule; `facts` fill its message."""
         total = self.totals.get(code, 0) + 1
         self.totals[code] = total
+        severity, message = RULES[code]
+        self.severities[severity] += 1
         if total <= KEPT_PER_CODE:
-            severity, message = RULES[code]
             self.kept.append(Problem(line, pointer, code, severity, message.format(**facts)))
-
-    def count(self, severity: Severity) -> int:
-        """How many problems are this bad."""
-        return sum(total for code, total in self.totals.items() if RULES[code][0] is severity)
 
 
 def label(text: object) -> str:
