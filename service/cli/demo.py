@@ -67,7 +67,7 @@ def stay_up() -> int:
 
 
 def _until_told_to_stop(console: Console, do: Callable[[ExitStack], None]) -> int:
-    """Do it, take down whatever it set up, and say how it ended: 0, 1 with the reason, or 128 and the signal's number."""
+    """Do it, take down what it set up, and say how it ended: 0, 1 with the reason, or 128 plus the signal."""
     try:
         with _interruptible(), ExitStack() as cleanup:
             do(cleanup)
