@@ -57,7 +57,7 @@ def stay_up() -> int:
 
     def stay(cleanup: ExitStack) -> None:
         stack, operator_key = _start(console, cleanup, _ROOT / ".tuneplane", ports=_PORTS)
-        console.print(f"API       {stack.api_url}   (operator key: {operator_key})")
+        console.print(f"API       {stack.api_url}   (operator key: {operator_key})", soft_wrap=True)
         console.print(f"Emulator  {stack.emulator_url}/v1   (key: {PROVIDER_KEY})")
         console.print(f'\ncurl -H "Authorization: Bearer {operator_key}" {stack.api_url}/v1/me', soft_wrap=True)
         console.print("\nCtrl-C stops everything; the data stay in .tuneplane/.")
