@@ -23,6 +23,7 @@ from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.ids import read
 from service.kit.settings import settings
+from tests import launcher
 from tests.conftest import Launch
 from tests.datasets.chat import ERRAND, TALK, changed, file_of, good, line
 from tests.stack import Platform, Team, conversations, in_this_process, seed
@@ -230,10 +231,10 @@ def test_a_worker_killed_while_it_reads_is_followed_by_another(launch: Launch, t
         seed(stack)
         stack.start_api()
         stack.start_dispatcher()
-        marker = tmp_path / "struck"
-        spec = json.dumps({"kill": ["validation.check", "after"], "marker": str(marker)})
+        struck = launcher.order(tmp_path, "validation.check", "after", "KILL")
+        spec = json.dumps({"strikes": str(tmp_path)})
         stack.start_worker("struck", launcher=[str(PYTHON), "-m", "tests.launcher", "worker", spec])
         team = Platform(stack).team()
         dataset = team.ready_dataset(file_of(good(20)))
-        assert marker.exists()
+        assert struck.exists()
         assert dataset["state"] == "ready"
