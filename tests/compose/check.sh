@@ -86,9 +86,9 @@ find_compose() {
     compose='docker compose'
     return
   fi
-  compose=$PWD/.tools/compose/docker-compose
+  compose=${XDG_CACHE_HOME:-$HOME/.cache}/tuneplane/docker-compose
   if [ ! -x "$compose" ] && [ -x "$stand_ins/get-compose-v2.sh" ]; then
-    "$stand_ins/get-compose-v2.sh" "$PWD/.tools/compose" >/dev/null
+    "$stand_ins/get-compose-v2.sh" "${compose%/*}" >/dev/null
   fi
   [ -x "$compose" ] || die "docker compose is missing: install the compose plugin (docker-compose-plugin)"
 }
