@@ -5,6 +5,7 @@ Objects are written once under keys that never change their content; a write tha
 
 import re
 from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -41,7 +42,8 @@ def store() -> ObjectStore:
     url = settings().storage_url
     if url.startswith("file://"):
         folder = Path(urlsplit(url).path)
-        folder.mkdir(parents=True, exist_ok=True)
+        with _translated():
+            folder.mkdir(parents=True, exist_ok=True)
         return LocalStore(folder)
     return from_url(url)
 
@@ -51,9 +53,18 @@ async def write(key: str, chunks: AsyncIterable[bytes]) -> None:
 
     An error of the stream's own comes out as it is. Raises StorageFull or StorageUnavailable for the storage's.
     """
-    try:
+    with _translated():
         await obstore.put_async(store(), key, chunks, chunk_size=5 * CHUNK_BYTES)
-    except BaseError as error:
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What is the storage's fault as an error a caller can act on; FileNotFoundError stays what it is."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
         if _FULL.search(str(error)):
             raise StorageFull from error
         raise StorageUnavailable(retry_after_seconds=5) from error
@@ -72,12 +83,11 @@ def size(key: str) -> int:
 
 def rename(key: str, to: str) -> None:
     """Move an object; where one of that name exists, it is the same content and is replaced."""
-    obstore.rename(store(), key, to)
+    with _translated():
+        obstore.rename(store(), key, to)
 
 
 def delete(key: str) -> None:
     """Remove an object; removing one that is gone is fine."""
-    try:
+    with suppress(FileNotFoundError), _translated():
         obstore.delete(store(), key)
-    except FileNotFoundError:
-        return
