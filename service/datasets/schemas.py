@@ -30,7 +30,7 @@ class DatasetView(BaseModel):
                     "warnings": 2,
                     "attention": None,
                     "created_at": "2026-11-20T10:00:00Z",
-                    "created_by": "k7Qm2Xw9Za",
+                    "created_by": "key_01m7w8t99cefnrk84f576v5h3w",
                     "validated_at": "2026-11-20T10:00:01Z",
                 }
             ]

@@ -5,7 +5,9 @@ import hashlib
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +91,16 @@ def test_the_same_bytes_are_the_same_dataset_of_a_team_and_of_no_other(
     assert foreign.status_code == 202
     assert foreign.json()["id"] != first.json()["id"]
     assert len(stored(stack, team)) == len(stored(stack, other)) == 1
+
+
+def test_the_same_bytes_at_the_same_time_are_one_dataset(team: Team, stack: LocalStack) -> None:
+    content = conversations(topic="rush")
+    _ = team.member  # one key for all
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(lambda _: post(team, content), range(16)))
+    assert Counter(answer.status_code for answer in answers) == {202: 1, 200: 15}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(stored(stack, team)) == 1
 
 
 def test_another_teams_dataset_does_not_exist(make_team: Callable[..., Team]) -> None:
