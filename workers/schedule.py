@@ -31,6 +31,7 @@ def purge_idempotency_keys() -> None:
 
 TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "idempotency.purge": (3600.0, purge_idempotency_keys),
+    "datasets.sweep_uploads": (3600.0, dataset_flows.sweep_uploads),
 }
 """Name → seconds between two runs, and what runs."""
 

@@ -118,7 +118,7 @@ async def create_dataset(
     the file has, its report says what it is; only chat JSONL can be trained on.
     """
     upload = Upload(request, filename=filename, name=name, content_digest=content_digest)
-    key = f"incoming/{actor.team}/{ids.new_id()}"
+    key = f"{datasets.INCOMING}/{actor.team}/{ids.new_id()}"
     try:
         await storage.write(key, upload.file(request.stream()))
     except ClientDisconnect:

@@ -12,11 +12,26 @@ from service.datasets.models import VALIDATE
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
-from service.datasets.rules.states import State, storage_key
+from service.datasets.rules.states import INCOMING, State, storage_key
 from service.datasets.schemas import DatasetView, ReportView
 
 __all__ = [
-    "VALIDATE", "Billing", "DatasetFacts", "DatasetNotValidated", "DatasetUnknown", "DatasetView", "ReportView",
-    "State", "TokensNotCounted", "default_epochs", "facts", "get", "list_datasets", "receive", "report", "same_bytes",
+    "INCOMING",
+    "VALIDATE",
+    "Billing",
+    "DatasetFacts",
+    "DatasetNotValidated",
+    "DatasetUnknown",
+    "DatasetView",
+    "ReportView",
+    "State",
+    "TokensNotCounted",
+    "default_epochs",
+    "facts",
+    "get",
+    "list_datasets",
+    "receive",
+    "report",
+    "same_bytes",
     "storage_key",
 ]  # fmt: skip

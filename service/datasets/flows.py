@@ -1,12 +1,15 @@
 """Validating datasets: claim, read from storage and check, record. No transaction is open while a file is read."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from service.datasets import commands
 from service.datasets.commands import Order
 from service.datasets.models import VALIDATE, Dataset
 from service.datasets.rules.checker import check
+from service.datasets.rules.states import INCOMING
 from service.kit import clock, logs, storage, work
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
@@ -17,6 +20,8 @@ from service.provider import tokens
 
 log = logs.get(__name__)
 
+_UPLOAD_LASTS_AT_MOST: Final = timedelta(days=1)
+
 
 def validate(ids: Sequence[UUID]) -> None:
     """Check those of `ids` that are due and free, one after the other; each is claimed only when its turn has come."""
@@ -24,6 +29,13 @@ def validate(ids: Sequence[UUID]) -> None:
         with unit_of_work(WORKER) as session:
             claims = work.claim(session, VALIDATE, [one])
         each(claims, _validate_one)
+
+
+def sweep_uploads() -> None:
+    """Remove what an API process left behind that was killed in the middle of an upload."""
+    swept = storage.sweep(INCOMING, before=clock.now() - _UPLOAD_LASTS_AT_MOST)
+    if swept:
+        log.info("dataset.uploads_swept", objects=swept)
 
 
 def _validate_one(claimed: Claim) -> None:

@@ -6,6 +6,7 @@ Objects are written once under keys that never change their content; a write tha
 import re
 from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -42,8 +43,10 @@ def store() -> ObjectStore:
     url = settings().storage_url
     if url.startswith("file://"):
         folder = Path(urlsplit(url).path)
-        with _translated():
+        try:
             folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(retry_after_seconds=5) from error
         return LocalStore(folder)
     return from_url(url)
 
@@ -91,3 +94,11 @@ def delete(key: str) -> None:
     """Remove an object; removing one that is gone is fine."""
     with suppress(FileNotFoundError), _translated():
         obstore.delete(store(), key)
+
+
+def sweep(prefix: str, *, before: datetime) -> int:
+    """Remove objects under `prefix` that were last written before an instant; returns how many."""
+    old = [found["path"] for page in obstore.list(store(), prefix) for found in page if found["last_modified"] < before]
+    for key in old:
+        delete(key)
+    return len(old)

@@ -30,6 +30,9 @@ def may_follow(state: State, to: State) -> bool:
     return to in ARROWS[state]
 
 
+INCOMING: Final = "incoming"  # where uploads under way lie
+
+
 def storage_key(team_id: object, sha256: str) -> str:
     """Where the bytes lie. The team is in it, so that equal files of two teams share nothing."""
     return f"datasets/{team_id}/{sha256}.jsonl"
