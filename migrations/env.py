@@ -1,4 +1,4 @@
-"""Alembic's environment: runs as the administrator, a transaction a migration, no lock waited for beyond two seconds."""
+"""Alembic's environment: as the administrator, a transaction a migration, no lock waited for beyond two seconds."""
 
 import time
 
