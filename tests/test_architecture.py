@@ -153,7 +153,9 @@ def test_the_outside_world_is_known_to_one_file(package: str, importers: set[str
 
 
 def test_no_address_of_a_package_index_is_committed() -> None:
-    address = re.compile(r"pythonhosted\.org|pypi\.org/simple|/simple/|--(extra-)?index-url|--find-links|\bfile:///(?!var/lib/tuneplane)")
+    address = re.compile(
+        r"pythonhosted\.org|pypi\.org/simple|/simple/|--(extra-)?index-url|--find-links|\bfile:///(?!var/lib/tuneplane)"
+    )
     places = ["requirements/*", "*.toml", "*.lock", "Makefile", "Dockerfile", "docker-compose.yml", ".ci/*"]
     files = [path for place in places for path in ROOT.glob(place)]
     assert files

@@ -146,7 +146,7 @@ class World:
         self.run(who, until)
 
     def crash(self, who: int) -> None:
-        """kill -9: the steps are gone and the kernel closes the lock's connection."""
+        """A kill -9: the steps are gone and the kernel closes the lock's connection."""
         self.workers[who] = Worker()
         self.drop_lock(who)
 
