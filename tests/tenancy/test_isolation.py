@@ -148,8 +148,8 @@ def test_what_another_team_has_does_not_exist(
 
     Nothing of the other team's is read, changed or added: its rows are afterwards what they were.
     """
-    own = {f"own_{name}": value for name, value in intruder.names().items()}
-    theirs, before = victim.names(), rows_of(platform.stack, victim.team.id)
+    own = {f"own_{name}": value for name, value in intruder.names.items()}
+    theirs, before = victim.names, rows_of(platform.stack, victim.team.id)
     for role in ROLES:
         client, allowed = door.client(intruder, role), scope_of(route) in SCOPES[role]
         for one in FOREIGN[route]:
@@ -186,7 +186,7 @@ def test_lists_and_reports_never_speak_of_another_team(
     door: Door, victim: Tenant, intruder: Tenant, route: str
 ) -> None:
     theirs, own = victim.marks(), intruder.marks()
-    names = victim.names() | {f"own_{name}": value for name, value in intruder.names().items()}
+    names = victim.names | {f"own_{name}": value for name, value in intruder.names.items()}
     for role in ROLES:
         for path in OWN[route]:
             answer = door.client(intruder, role).get(path.format_map(names))
@@ -257,10 +257,10 @@ WITHOUT_THESE_LOCKS: Final = {
 @pytest.mark.parametrize("route", [one for one in {**FOREIGN, **OWN} if one.startswith("GET")])
 def test_with_no_lock_the_other_team_is_reached(no_lock: Door, victim: Tenant, intruder: Tenant, route: str) -> None:
     """So each lock was really off in its turn, and the tests above would have seen a hole."""
-    own = {f"own_{name}": value for name, value in intruder.names().items()}
+    own = {f"own_{name}": value for name, value in intruder.names.items()}
     client, theirs = no_lock.client(intruder, Role.ADMIN), victim.marks()
-    foreign = [client.get(one.path.format_map(victim.names() | own)) for one in FOREIGN.get(route, [])]
-    lists = [client.get(path.format_map(victim.names() | own)) for path in OWN.get(route, [])]
+    foreign = [client.get(one.path.format_map(victim.names | own)) for one in FOREIGN.get(route, [])]
+    lists = [client.get(path.format_map(victim.names | own)) for path in OWN.get(route, [])]
     reached = any(answer.status_code == 200 for answer in foreign)
     shown = any(mark in answer.text for answer in lists for mark in theirs)
     assert (reached or shown) is (route not in WITHOUT_THESE_LOCKS)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import psycopg
@@ -79,6 +80,7 @@ class Tenant:
         made = self.client().put(f"/v1/models/{model}/aliases/{alias}", {"version": 1, "reason": self.word})
         assert made.status_code == 200, made.text
 
+    @cached_property
     def names(self) -> dict[str, str]:
         """How what this team has is called in a request; `NOBODYS` has the same entries."""
         admin = self.client(Role.ADMIN)
