@@ -93,7 +93,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     status: Literal["ready", "loading", "draining"] = "ready"
     if state.draining:
         status = "draining"
-    elif not state.resolver.is_loaded:
+    elif state.resolver.current_at is None:
         status = "loading"
     if status != "ready":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE

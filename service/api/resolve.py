@@ -7,6 +7,7 @@ one. While Postgres is away the last good state goes on being served.
 import itertools
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,14 +36,21 @@ _REQUEST_ID: Final = ids.show("req", ids.new_id())
 _numbers: Final = itertools.count(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What was loaded, ready to be served, and when it was last known to be current."""
+
+    snapshot: registry.Snapshot
+    served: Served
+    current_at: datetime
+    current_at_seconds: float  # the same on the monotonic clock
+
+
 class Resolver:
     """This process's copy of the registry, kept up to date by a thread from `start` to `stop`."""
 
     def __init__(self) -> None:
-        self._snapshot: registry.Snapshot | None = None
-        self._served: Served | None = None
-        self._current_at = float("-inf")  # when it was last known to be current, on the monotonic clock
-        self.current_at: datetime | None = None
+        self._copy: Copy | None = None  # replaced as a whole: requests read it while the thread works
         self._reachable = True
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
@@ -56,19 +64,18 @@ class Resolver:
         self._thread.join(timeout=2 * _LOOK_SECONDS)
 
     @property
-    def is_loaded(self) -> bool:
-        """Whether there is anything to answer from."""
-        return self._served is not None
+    def current_at(self) -> datetime | None:
+        """When the copy was last known to be current; None before the first load."""
+        return self._copy.current_at if self._copy else None
 
     @property
     def stale_seconds(self) -> int | None:
-        """Its age, where it is older than missing a poll explains."""
-        age = clock.monotonic() - self._current_at
-        return int(age) if self.is_loaded and age > _POLLS_MISSED_MAX * settings().resolve_poll_seconds else None
+        """The copy's age, where that is more than a missed poll explains."""
+        return _stale_seconds(self._copy)
 
     def answer(self, scope: Scope, name: str) -> Answer:
         """Answer an HTTP request for `name`."""
-        headers = dict(scope["headers"])
+        headers, copy = dict(scope["headers"]), self._copy
         question = Question(
             name=name,
             path=scope["path"],
@@ -77,14 +84,14 @@ class Resolver:
             request_id=given_request_id(headers) or f"{_REQUEST_ID}-{next(_numbers):08x}",
             at=clock.now(),
         )
-        return answer(self._served, question, stale_seconds=self.stale_seconds)
+        return answer(copy.served if copy else None, question, stale_seconds=_stale_seconds(copy))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 with closing(_listen()) as connection:
                     self._follow(connection)
-            except (psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, this thread lives on
                 self._note_failure(error)
             self._stopping.wait(_RETRY_SECONDS)
 
@@ -100,26 +107,33 @@ class Resolver:
                     break
 
     def _load(self) -> bool:
-        started, at = clock.monotonic(), clock.now()
+        at, seconds = clock.now(), clock.monotonic()
         try:
             with read_only(RESOLVER) as session:
                 snapshot = registry.load_snapshot(session)
-            if snapshot != self._snapshot:
-                self._served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds)
-                self._snapshot = snapshot
-                log.info("resolve.loaded", aliases=len(snapshot.resolutions), keys=len(snapshot.keys))
-        except Exception as error:  # noqa: BLE001 - whatever it is, this thread and the last good state live on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the last good state is served on
             self._note_failure(error)
             return False
+        if self._copy is None or snapshot != self._copy.snapshot:
+            served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds)
+            log.info("resolve.loaded", aliases=len(snapshot.resolutions), keys=len(snapshot.keys))
+        else:
+            served = self._copy.served
+        self._copy = Copy(snapshot, served, at, seconds)
         if not self._reachable:
+            self._reachable = True
             log.info("resolve.reachable")
-        self._reachable, self._current_at, self.current_at = True, started, at
         return True
 
     def _note_failure(self, error: Exception) -> None:
         if self._reachable:  # once, not every second
             log.warning("resolve.unreachable", error=type(error).__name__, reason=str(error)[:200])
         self._reachable = False
+
+
+def _stale_seconds(copy: Copy | None) -> int | None:
+    age = clock.monotonic() - copy.current_at_seconds if copy else 0
+    return int(age) if age > _POLLS_MISSED_MAX * settings().resolve_poll_seconds else None
 
 
 def _listen() -> psycopg.Connection[Any]:
