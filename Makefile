@@ -18,7 +18,7 @@ up: $(DEMO) ## Start everything and leave it running until Ctrl-C
 	@$(BIN)/tuneplane dev up
 
 test: $(DEV) ## Run the tests (ARGS="-k budget" passes words on to pytest)
-	$(BIN)/pytest -q -n 2 --durations=10 $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile --durations=10 $(ARGS)
 
 faults: $(DEV) ## Run the matrix of kill points and mutations, which takes long
 	$(BIN)/pytest -q -m faults --durations=10 $(ARGS)

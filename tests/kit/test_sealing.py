@@ -50,6 +50,7 @@ class TestWithAMasterKey:
             place("webhooks", "sealed_key", new_id()),
             b"",
         ],
+        ids=["another row", "another column", "another table", "nowhere"],
     )
     def test_it_does_not_open_anywhere_else(self, elsewhere: bytes) -> None:
         with pytest.raises(SealingError, match="another row"):
