@@ -10,6 +10,8 @@ from migrations.columns import created_at, instant, money, work_columns
 revision: str = "jobs"
 down_revision: str | None = "registry"
 
+# What finding due jobs takes, and telling whose a job at the provider is.
+_CLAIMABLE = "id, team_id, state, connection_id, provider_job_id, provider_file_id, seed, intent_at"
 _METRICS = (
     "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy",
     "full_valid_loss", "full_valid_mean_token_accuracy",
@@ -88,11 +90,10 @@ def _jobs() -> None:
         "jobs",
         {
             "tp_team": "SELECT, INSERT, UPDATE",
-            "tp_worker": f"SELECT, UPDATE ({tenancy.CLAIMED})",
+            "tp_worker": f"SELECT ({_CLAIMABLE}, {tenancy.CLAIMED}), UPDATE ({tenancy.CLAIMED})",
             "tp_operator": "SELECT",
-            "tp_finance": "SELECT",
         },
-        across_teams=["tp_worker", "tp_operator", "tp_finance"],
+        across_teams=["tp_worker", "tp_operator"],
     )
 
 
@@ -131,6 +132,7 @@ def _events_and_metrics() -> None:
     )
     for table in ("job_events", "job_metrics"):
         tenancy.protect(table, {"tp_team": "SELECT, INSERT", "tp_operator": "SELECT"}, across_teams=["tp_operator"])
+        tenancy.append_only(table)
 
 
 def _provider_files() -> None:
@@ -150,5 +152,5 @@ def _provider_files() -> None:
         ),
     )
     tenancy.protect(
-        "provider_files", {"tp_team": "SELECT, INSERT, DELETE", "tp_operator": "SELECT"}, across_teams=["tp_operator"]
+        "provider_files", {"tp_team": "SELECT, INSERT", "tp_operator": "SELECT"}, across_teams=["tp_operator"]
     )

@@ -91,7 +91,7 @@ def get_job(job: JobRef, actor: MayRead) -> jobs.JobView:
 def list_job_events(
     job: JobRef,
     actor: MayRead,
-    after: Annotated[int, Query(ge=0, description="`last_seq` of the page before.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="`last_seq` of the page before.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500, description="Items a page.")] = 100,
 ) -> jobs.JobEventPage:
     """State changes and the provider's own events, oldest first and numbered without gaps."""

@@ -137,7 +137,10 @@ def _plan(session: Session, actor: Actor, request: JobRequest, at: datetime) -> 
 
 
 def _ready_dataset(session: Session, team: tenants.TeamFacts, shown_id: str, pointer: str) -> datasets.DatasetFacts:
-    facts = datasets.facts(session, team.id, ids.read("dset", shown_id), pointer=pointer)
+    try:
+        facts = datasets.facts(session, team.id, ids.read("dset", shown_id), pointer=pointer)
+    except ids.UnknownId as error:
+        raise datasets.DatasetUnknown(id=shown_id, pointer=pointer) from error
     if facts.state == datasets.State.INVALID:
         raise DatasetUnusable(dataset=shown_id, pointer=pointer)
     if facts.state != datasets.State.READY:

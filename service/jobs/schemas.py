@@ -9,17 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from service.jobs.models import Job, JobEvent, JobMetric
 from service.jobs.rules import EPOCHS_MAX, State
 from service.kit import ids, money
+from service.kit.bodies import Body
 from service.provider.shapes import SUBMISSION_KEY
 
 METADATA_PAIRS_MAX: Final = 15  # the provider takes 16, one is ours
 Auto = Literal["auto"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Hyperparameters(_Strict):
+class Hyperparameters(Body):
     """How to train. What is absent is chosen by us (epochs, by the size of the data) or by the provider."""
 
     n_epochs: Annotated[int, Field(ge=1, le=EPOCHS_MAX)] | Auto | None = Field(
@@ -28,29 +25,28 @@ class Hyperparameters(_Strict):
         "money is reserved for its maximum.",
     )  # fmt: skip
     batch_size: Annotated[int, Field(ge=1, le=256)] | Auto | None = Field(None, description="Examples per step.")
-    learning_rate_multiplier: Annotated[Decimal, Field(gt=0, le=100)] | Auto | None = Field(
+    learning_rate_multiplier: Annotated[Decimal, Field(ge=Decimal("0.0001"), le=100)] | Auto | None = Field(
         None, description="Factor on the provider's own learning rate."
     )
 
 
-class Method(_Strict):
+class Method(Body):
     """The training method and its hyperparameters."""
 
     type: Literal["supervised"] = "supervised"
     hyperparameters: Hyperparameters = Hyperparameters()
 
 
-class Register(_Strict):
+class Register(Body):
     """Under which name a successful job's model becomes a version in the registry."""
 
     name: str = Field(min_length=1, max_length=63, examples=["support-bot"])
 
 
-class JobRequest(_Strict):
+class JobRequest(Body):
     """A fine-tuning job to be."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import Uuid
 
-from service.kit.errors import Unavailable
+from service.kit.errors import Invalid, TuneplaneError, Unavailable
 from service.kit.identity import Actor
 from service.kit.settings import settings
 from service.kit.watchdog import Breaker, Watchdog
@@ -38,6 +38,15 @@ _RETRYABLE: Final = {
 }
 
 
+_UNSTORABLE: Final = {
+    None,  # psycopg itself refuses to send it
+    "22001",  # string_data_right_truncation
+    "22003",  # numeric_value_out_of_range
+    "22021",  # character_not_in_repertoire
+    "22P05",  # untranslatable_character: \u0000 in JSON
+}
+
+
 class DatabaseUnavailable(Unavailable):
     """The database does not answer. Nothing was changed that you have not been told of; please repeat the request."""
 
@@ -48,6 +57,12 @@ class DatabaseBusy(Unavailable):
     """Too many requests touch the same rows at this moment. Nothing was changed; please repeat the request."""
 
     code = "database_busy"
+
+
+class Unstorable(Invalid):
+    """A value in this request cannot be stored: a number out of range, or a text with the character U+0000."""
+
+    code = "value_unstorable"
 
 
 class Base(DeclarativeBase):
@@ -78,6 +93,7 @@ def engine() -> Engine:
         max_overflow=0,
         pool_timeout=settings().unit_seconds,
         pool_recycle=1800,
+        hide_parameters=True,  # an error's text ends in a log; what a statement carried must not
         connect_args={"connect_timeout": 2, "options": _SESSION_OPTIONS, "application_name": "tuneplane"},
     )
     event.listen(made, "connect", _refuse_a_powerful_login)
@@ -140,8 +156,10 @@ def _unit(actor: Actor, seconds: float | None, *, snapshot: bool = False) -> Ite
         breaker.close()
 
 
-def _translate(error: DBAPIError) -> Unavailable | None:
+def _translate(error: DBAPIError) -> TuneplaneError | None:
     state = getattr(error.orig, "sqlstate", None)
+    if isinstance(error.orig, psycopg.DataError) and state in _UNSTORABLE:
+        return Unstorable()
     if state in _RETRYABLE:
         return DatabaseBusy(retry_after_seconds=1)
     # 08 connection, 53 out of resources, 57P operator intervention, 25P0x idle or too long in transaction.

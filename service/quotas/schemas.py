@@ -7,12 +7,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.kit import money
+from service.kit.bodies import Body
 
 
-class BudgetSet(BaseModel):
+class BudgetSet(Body):
     """A team's limit for each calendar month."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"monthly_limit": "500.00"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit": "500.00"}]})
     monthly_limit: str = Field(
         pattern=r"^[0-9]{1,10}(\.[0-9]{1,10})?$",
         description="A decimal string in the platform's currency. Zero: nothing may be spent.",

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.kit.bodies import Body
+
 
 class AliasView(BaseModel):
     """Where an alias points."""
@@ -46,12 +48,10 @@ class ModelView(BaseModel):
     aliases: list[AliasView] = Field(description="By name.")
 
 
-class Promotion(BaseModel):
+class Promotion(Body):
     """Which version an alias shall mean, and why."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"version": 3, "reason": "Better on refunds."}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 3, "reason": "Better on refunds."}]})
 
     version: int = Field(ge=1, le=2**31 - 1, description="Number of a ready version.")
     reason: str | None = Field(None, max_length=500, description="For those who look at the history.")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from service.kit.bodies import Body
 from service.kit.ids import show
 from service.tenants.models import ApiKey, Team
 
@@ -14,11 +15,10 @@ Line = Annotated[
 ]
 
 
-class TeamCreate(BaseModel):
+class TeamCreate(Body):
     """A new team."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"slug": "support-bot", "name": "Support bot", "cost_center": "CC-4711", "time_zone": "Europe/Berlin"}
@@ -71,12 +71,10 @@ class TeamView(BaseModel):
         )
 
 
-class KeyCreate(BaseModel):
+class KeyCreate(Body):
     """A new key of a team. Keys of operators and finance are made with `tuneplane admin create-key`."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "chatbot, production", "role": "resolver"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "chatbot, production", "role": "resolver"}]})
     name: Line = Field(description="What the key is for, so that it can be told apart when it is to be revoked.")
     role: Literal["admin", "member", "viewer", "resolver"] = Field(
         description="admin: everything in the team, keys included. member: datasets, jobs, models. viewer: reads. "

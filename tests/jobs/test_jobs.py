@@ -286,12 +286,22 @@ def test_jobs_are_listed_newest_first_by_pages(team: Team) -> None:
         ({"method": {"type": "supervised", "hyperparameters": {"n_epochs": 51}}}, "#/method/hyperparameters/n_epochs"),
         ({"register": {"name": "No Good"}}, "#/register/name"),
         ({"metadata": {"tuneplane_submission": "x"}}, "#/metadata"),
+        ({"metadata": {"a": "\x00"}}, "#/metadata"),
+        ({"suffix": "a\x00"}, "#/suffix"),
+        ({"method": {"hyperparameters": {"learning_rate_multiplier": "1E-400"}}}, "#/method/hyperparameters"),
     ],
 )
 def test_a_wrong_field_is_named(team: Team, body: dict[str, Any], pointer: str) -> None:
     answer = team.submit("dset_01m7w6kt9eepp87nc93bk07v4n", **body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"].startswith(pointer)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/jobs?model=%00", "/v1/models/%00", "/v1/jobs/x/events?after=99999999999999999999", "/v1/jobs/%F0%9F"]
+)
+def test_no_url_makes_the_server_stumble(team: Team, path: str) -> None:
+    assert team.member.get(path).status_code in (404, 422)
 
 
 def test_nothing_the_database_holds_of_a_job_escapes_its_team(

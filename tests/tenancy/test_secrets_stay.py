@@ -273,7 +273,6 @@ def test_the_second_lock_on_the_logs_had_nothing_to_do(aftermath: Aftermath) -> 
     assert "[redacted]" not in logs_of(aftermath.stack)
 
 
-@pytest.mark.xfail(strict=True, reason="kit.db's engine is made without hide_parameters=True")
 def test_an_error_of_the_database_does_not_quote_the_statements_parameters(aftermath: Aftermath) -> None:
     """It ends up in a log, and the parameters are what somebody has sent us."""
     with pytest.raises(DBAPIError) as error, unit_of_work(CLI) as session:

@@ -51,21 +51,24 @@ def _account_headers(credentials: Credentials) -> Any:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """The SDK's exceptions as ours, by what they say about the effect (docs/protocol.md, "classify")."""
+def _translated(credentials: Credentials) -> Iterator[None]:
+    """The SDK's exceptions as ours, by what they say about the effect (docs/protocol.md, "What the reply means").
+
+    A provider may quote the key it refuses: it is taken out before the words reach a log or a row.
+    """
     try:
         yield
     except openai.APIStatusError as error:
-        raise _by_status(error) from error
+        raise _by_status(error, _words(error).replace(credentials.api_key, "[key]")) from None
     except openai.APIConnectionError as error:  # timeouts included
-        raise Unknown(str(error)) from error
+        raise Unknown(str(error)) from None
     except (openai.APIError, ValueError, TypeError, AttributeError) as error:
         # 200 with a body that is not what it should be: it may have had its effect.
-        raise Unknown(f"unreadable answer: {error}") from error
+        raise Unknown(f"unreadable answer: {type(error).__name__}") from None
 
 
-def _by_status(error: openai.APIStatusError) -> ProviderError:
-    status, code, message = error.status_code, error.code, _words(error)
+def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
+    status, code = error.status_code, error.code
     facts: dict[str, Any] = {"code": code, "status": status}
     if status in (401, 403) or code in _ACCOUNT_CODES:
         return AccountRefused(message, **facts)
@@ -94,7 +97,7 @@ def _retry_after(response: httpx2.Response) -> float | None:
 # --------------------------------------------------------------------------------------------------------------- files
 def find_files(credentials: Credentials, *, filename: str, size: int) -> list[RemoteFile]:
     """Training files of exactly this name and size, oldest first. Our names carry the content's hash."""
-    with _translated():
+    with _translated(credentials):
         page = _client(credentials).files.list(purpose="fine-tune", limit=10_000)
         found = [_file(one) for one in page if one.filename == filename and one.bytes == size]
     return sorted(found, key=lambda one: (one.created_at, one.id))
@@ -102,7 +105,7 @@ def find_files(credentials: Credentials, *, filename: str, size: int) -> list[Re
 
 def create_file(credentials: Credentials, *, filename: str, content: IO[bytes] | Path) -> RemoteFile:
     """Upload a training file."""
-    with _translated():
+    with _translated(credentials):
         if isinstance(content, Path):
             with content.open("rb") as opened:
                 return _file(_client(credentials).files.create(file=(filename, opened), purpose="fine-tune"))
@@ -124,7 +127,7 @@ def create_job(credentials: Credentials, order: JobOrder) -> RemoteJob:
         else float(order.learning_rate_multiplier),
     }
     hyperparameters: Any = {name: value for name, value in chosen.items() if value is not None}
-    with _translated():
+    with _translated(credentials):
         return _job(
             _client(credentials).fine_tuning.jobs.create(
                 model=order.model,
@@ -146,7 +149,7 @@ def find_jobs(
 
     Where the server dropped the metadata, recent ones of the same file and seed. Oldest first.
     """
-    with _translated():
+    with _translated(credentials):
         jobs = _client(credentials).fine_tuning.jobs
         by_key = [_job(one) for one in jobs.list(limit=_PAGE, metadata={SUBMISSION_KEY: key})]
         found = [one for one in by_key if one.key == key]
@@ -168,13 +171,13 @@ def _while_recent(newest_first: Iterable[RemoteJob], since: datetime) -> Iterato
 
 def get_job(credentials: Credentials, job_id: str) -> RemoteJob:
     """The job as it stands."""
-    with _translated():
+    with _translated(credentials):
         return _job(_client(credentials).fine_tuning.jobs.retrieve(job_id))
 
 
 def cancel_job(credentials: Credentials, job_id: str) -> RemoteJob:
     """Ask for the job's end; what comes of it is what the answer, or a later look, says."""
-    with _translated():
+    with _translated(credentials):
         return _job(_client(credentials).fine_tuning.jobs.cancel(job_id))
 
 
@@ -184,7 +187,7 @@ def new_events(credentials: Credentials, job_id: str, *, known: Callable[[Remote
     Reads back page by page until a whole page is known, whatever order they come in.
     """
     fresh: dict[str, RemoteEvent] = {}
-    with _translated():
+    with _translated(credentials):
         page = _client(credentials).fine_tuning.jobs.list_events(job_id, limit=_PAGE)
         while True:
             told = [_event(one) for one in page.data]
@@ -253,7 +256,7 @@ def _instant(seconds: float) -> datetime:
 def answers(credentials: Credentials, model_id: str) -> Answer:
     """Ask the model for one token. For some minutes after success a model may answer 404 or 429 (help 6643004)."""
     try:
-        with _translated():
+        with _translated(credentials):
             _client(credentials).chat.completions.create(
                 model=model_id, messages=[{"role": "user", "content": "ping"}], max_completion_tokens=1
             )
