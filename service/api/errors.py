@@ -128,12 +128,6 @@ class MethodNotAllowed(errors.Invalid):
     status = 405
 
 
-class UnreadableUrl(errors.Invalid):
-    """The path or the query holds the character U+0000 (%00), which means nothing here."""
-
-    code = "url_unreadable"
-
-
 class BodyTooLarge(errors.Invalid):
     """The request's body is larger than {bytes_max} bytes."""
 

@@ -72,7 +72,9 @@ def list_jobs(
     after: Annotated[str | None, Query(description="`last_id` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items a page.")] = LIMIT_DEFAULT,
     state: Annotated[jobs.State | None, Query(description="Only jobs in this state.")] = None,
-    model: Annotated[str | None, Query(description="Only jobs that train this base model.")] = None,
+    model: Annotated[
+        str | None, Query(pattern=r"^[\x20-\x7e]+$", description="Only jobs that train this base model.")
+    ] = None,
 ) -> Page[jobs.JobView]:
     """The team's jobs, newest first."""
     with read_only(actor) as session:

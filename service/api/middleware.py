@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.draining import Draining
-from service.api.errors import BodyTooLarge, BodyTooSlow, UnreadableUrl
+from service.api.errors import BodyTooLarge, BodyTooSlow
 from service.api.handlers import respond
 from service.kit import clock, ids, logs
 from service.kit.settings import settings
@@ -67,8 +67,6 @@ class _Passage:
         started = clock.monotonic()
         if self._body.announced_too_large:
             app = respond(Request(self._scope), self._body.too_large())
-        elif "\x00" in self._scope["path"] or b"%00" in self._scope["query_string"]:
-            app = respond(Request(self._scope), UnreadableUrl())
         try:
             await app(self._scope, self._body, self._send)
         except Exception:
