@@ -133,6 +133,7 @@ class Tour:
         self._step("The team's costs")
         report = self._call("GET", "/v1/costs", params={"group_by": "team,model"})
         table = Table("team", "model", "reserved", "settled", box=None, padding=(0, 2, 0, 3))
+        table.columns[1].overflow = "fold"
         for row in report["rows"]:
             table.add_row(row["team"], row["model"], row["reserved"], row["settled"])
         total = report["total"]
