@@ -68,7 +68,10 @@ def worker_name() -> str:
 
 
 class Launch:
-    """Starts platforms over the shared Postgres, each with a database and a Valkey of its own."""
+    """Makes platforms over the shared Postgres, each with a database, seeded, and a Valkey of its own.
+
+    Nothing is started but Valkey; until `cleanup` ends, this process' own units of work reach the newest one.
+    """
 
     def __init__(self, postgres: PostgresServer, folder: Path) -> None:
         self.postgres, self.folder, self.count = postgres, folder, 0
@@ -87,6 +90,8 @@ class Launch:
         stack.create_database(template=_TEMPLATE if postgres is None else None)
         if postgres is not None:
             migrate(postgres.url(stack.database))
+        cleanup.enter_context(in_this_process(stack.environment))
+        seed(stack)
         return stack
 
 
@@ -101,10 +106,7 @@ def launch(postgres: PostgresServer, run_folder: Path, worker_name: str) -> Laun
 def stack(launch: Launch) -> Iterator[LocalStack]:
     """The shared platform's processes; none is started before a fixture below asks for it."""
     with ExitStack() as cleanup:
-        made = launch(cleanup)
-        with in_this_process(made.environment):
-            seed(made)
-            yield made
+        yield launch(cleanup)
 
 
 @pytest.fixture(scope="session")
@@ -168,9 +170,6 @@ def own_platform(launch: Launch) -> Iterator[Callable[..., LocalStack]]:
                 server = cleanup.enter_context(
                     PostgresServer(launch.folder / f"pg{launch.count}", durable=False, max_connections=200)
                 )
-            made = launch(cleanup, postgres=server, settings=settings)
-            cleanup.enter_context(in_this_process(made.environment))
-            seed(made)
-            return made
+            return launch(cleanup, postgres=server, settings=settings)
 
         yield start

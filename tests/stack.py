@@ -14,9 +14,12 @@ import httpx2
 
 from service import catalog, connections, tenants
 from service.cli.local import PROVIDER_KEY, LocalStack
+from service.jobs.rules import submit_key
 from service.kit import clock
 from service.kit.db import unit_of_work
 from service.kit.identity import CLI
+from service.kit.ids import read
+from service.provider.shapes import SUBMISSION_KEY
 from tests.until import until
 
 # Short, so that a test waits for what it asked and not for a default.
@@ -118,11 +121,30 @@ class Team:
 
         return until(checked, within=30, what=f"{path} checked")
 
+    def ready(self, topic: str = "tide") -> str:
+        """The id of a small dataset that can be trained on."""
+        dataset = self.ready_dataset(conversations(topic=topic))
+        assert dataset["state"] == "ready", dataset
+        return str(dataset["id"])
+
+    def budget(self) -> dict[str, Any]:
+        """This month's limit, spent and held."""
+        view: dict[str, Any] = self.operator.get(f"/v1/teams/{self.slug}/budget").json()
+        return view
+
     def submit(self, dataset: str, **request: Any) -> httpx2.Response:
         """POST /v1/jobs for the cheapest model."""
         headers = request.pop("headers", {})
         body = {"model": "gpt-4o-mini-2024-07-18", "dataset": dataset, **request}
         return self.member.post("/v1/jobs", body, headers=headers)
+
+    def accepted(self, dataset: str, **request: Any) -> dict[str, Any]:
+        """Submit a job that must be taken."""
+        answer = self.submit(dataset, **request)
+        assert answer.status_code == 202, answer.text
+        job: dict[str, Any] = answer.json()
+        assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+        return job
 
     def job_in(self, job: str, *states: str, within: float = 30) -> dict[str, Any]:
         """Wait until the job is in one of these states."""
@@ -167,6 +189,11 @@ class Emulator:
         """Everything that had an effect, and what is billed."""
         answer: dict[str, Any] = self.http.get("/_emulator/log").json()
         return answer
+
+    def jobs_of(self, *jobs: str) -> list[dict[str, Any]]:
+        """Its own record of these jobs of ours, by the key we gave them."""
+        keys = {submit_key(SETTINGS["environment"], read("job", job)) for job in jobs}
+        return [one for one in self.log()["jobs"] if one["metadata"].get(SUBMISSION_KEY) in keys]
 
     def fault(self, **fault: Any) -> str:
         """Script a fault; returns its id."""

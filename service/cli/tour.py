@@ -171,8 +171,8 @@ class Tour:
             )
             if answer.is_error:
                 raise StepFailed(f"{name} did not answer: {answer.text}")
-            text = str(answer.json()["choices"][0]["message"].get("content") or "")[:600]
-            self._console.print(Panel(escape(text), title=f"{title}: {name}", title_align="left", width=100))
+            said = _said(answer.json()["choices"][0]["message"])
+            self._console.print(Panel(escape(said), title=f"{title}: {name}", title_align="left", width=100))
 
     # ------------------------------------------------------------------------------------------------------- the parts
     @staticmethod
@@ -257,6 +257,12 @@ class Tour:
         self._console.print()
         for line in lines:
             self._console.print(line, soft_wrap=True)
+
+
+def _said(message: dict[str, Any]) -> str:
+    """What an assistant message says: its text, or the calls it makes instead."""
+    calls = [call["function"] for call in message.get("tool_calls") or ()]
+    return str(message.get("content") or "\n".join(f"→ {call['name']}({call['arguments']})" for call in calls))[:600]
 
 
 def _place(problem: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from service.kit.db import read_only
 from service.kit.identity import CLI
 from tests.conftest import Launch
 from tests.registry.factories import a_version
-from tests.stack import Platform, Team, in_this_process, seed
+from tests.stack import Platform, Team
 from tests.until import until
 
 PATH = "/v1/models/support-bot/resolve"
@@ -58,8 +58,6 @@ def own_world(launch: Launch) -> Iterator[World]:
     with ExitStack() as cleanup:
         postgres = cleanup.enter_context(PostgresServer(launch.folder / "outage", durable=False))
         stack = launch(cleanup, postgres=postgres, settings={"resolve_poll_seconds": "1"})
-        cleanup.enter_context(in_this_process(stack.environment))
-        seed(stack)
         stack.start_api()
         platform = Platform(stack)
         team = platform.team()

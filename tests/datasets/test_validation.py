@@ -26,7 +26,7 @@ from service.kit.settings import settings
 from tests import launcher
 from tests.conftest import Launch
 from tests.datasets.chat import ERRAND, TALK, changed, file_of, good, line
-from tests.stack import Platform, Team, conversations, in_this_process, seed
+from tests.stack import Platform, Team, conversations
 from tests.until import until
 
 PRICED = "gpt-4o-mini-2024-07-18"
@@ -93,8 +93,6 @@ def idle(launch: Launch) -> Iterator[LocalStack]:
     """A platform without workers: these tests are the worker."""
     with ExitStack() as cleanup:
         stack = launch(cleanup)
-        cleanup.enter_context(in_this_process(stack.environment))
-        seed(stack)
         stack.start_api()
         yield stack
 
@@ -227,8 +225,6 @@ def test_facts_know_what_was_counted_and_nothing_else(crew: Team) -> None:
 def test_a_worker_killed_while_it_reads_is_followed_by_another(launch: Launch, tmp_path: Path) -> None:
     with ExitStack() as cleanup:
         stack = launch(cleanup)
-        cleanup.enter_context(in_this_process(stack.environment))
-        seed(stack)
         stack.start_api()
         stack.start_dispatcher()
         struck = launcher.order(tmp_path, "validation.check", "after", "KILL")

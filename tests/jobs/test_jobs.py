@@ -17,52 +17,23 @@ from tests.until import until
 
 pytestmark = pytest.mark.usefixtures("workers")
 
-CREATE = {"method": "POST", "path": "^/v1/fine_tuning/jobs$"}
-
-
-def ready(team: Team, topic: str = "tide") -> str:
-    dataset = team.ready_dataset(conversations(topic=topic))
-    assert dataset["state"] == "ready", dataset
-    return str(dataset["id"])
-
-
-def accepted(team: Team, dataset: str, **request: Any) -> dict[str, Any]:
-    answer = team.submit(dataset, **request)
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def of_ours(emulator: Emulator, *jobs: str) -> list[dict[str, Any]]:
-    """The emulator's own record of these jobs, by the key we gave them."""
-    from service.jobs.rules import submit_key
-
-    keys = {submit_key("test", read("job", job)) for job in jobs}
-    return [one for one in emulator.log()["jobs"] if one["metadata"].get("tuneplane_submission") in keys]
-
-
-def budget(team: Team) -> dict[str, Any]:
-    view: dict[str, Any] = team.operator.get(f"/v1/teams/{team.slug}/budget").json()
-    return view
-
 
 def test_the_main_job_from_a_file_to_a_resolved_model(team: Team, emulator: Emulator) -> None:
-    dataset = ready(team)
+    dataset = team.ready()
     estimate = team.member.post("/v1/jobs/estimate", {"model": "gpt-4o-mini", "dataset": dataset}).json()
     assert estimate["status"] == "available"
     assert estimate["fits_budget"] is True
 
-    job = accepted(team, dataset, model="gpt-4o-mini", suffix="keeper", register={"name": "keeper"})
+    job = team.accepted(dataset, model="gpt-4o-mini", suffix="keeper", register={"name": "keeper"})
     assert (job["state"], job["reserved"]) == ("queued", estimate["price"])
-    assert budget(team)["held"] == estimate["price"]
+    assert team.budget()["held"] == estimate["price"]
 
     done = team.job_in(job["id"], "succeeded", "failed")
     assert done["state"] == "succeeded", done
-    (remote,) = of_ours(emulator, job["id"])
+    (remote,) = emulator.jobs_of(job["id"])
     assert done["trained_tokens"] == remote["billed_tokens"] == estimate["billed_tokens"]
     assert Decimal(done["cost"]) * 1_000_000 == Decimal(remote["cost_units"])
-    assert (budget(team)["held"], budget(team)["spent"]) == ("0.00", done["cost"])
+    assert (team.budget()["held"], team.budget()["spent"]) == ("0.00", done["cost"])
 
     events = team.member.get(f"/v1/jobs/{job['id']}/events?limit=500").json()["data"]
     assert [event["seq"] for event in events] == list(range(1, done["events"] + 1))
@@ -88,7 +59,7 @@ def test_the_main_job_from_a_file_to_a_resolved_model(team: Team, emulator: Emul
 
 
 def test_events_are_read_on_by_their_number(team: Team) -> None:
-    job = accepted(team, ready(team))
+    job = team.accepted(team.ready())
     team.job_in(job["id"], "succeeded")
     seen, after = [], 0
     while True:
@@ -102,7 +73,7 @@ def test_events_are_read_on_by_their_number(team: Team) -> None:
 
 
 def test_fifty_posts_with_one_key_are_one_job_and_forty_nine_replays(team: Team, emulator: Emulator) -> None:
-    dataset = ready(team)
+    dataset = team.ready()
     member = team.member
 
     def post(_: int) -> Any:
@@ -116,11 +87,11 @@ def test_fifty_posts_with_one_key_are_one_job_and_forty_nine_replays(team: Team,
     assert len(member.get("/v1/jobs").json()["data"]) == 1
     job = answers[0].json()["id"]
     team.job_in(job, "succeeded")
-    assert len(of_ours(emulator, job)) == 1
+    assert len(emulator.jobs_of(job)) == 1
 
 
 def test_one_key_for_two_different_requests_is_refused(team: Team) -> None:
-    dataset = ready(team)
+    dataset = team.ready()
     headers = {"Idempotency-Key": "k"}
     assert team.submit(dataset, headers=headers).status_code == 202
     other = team.submit(dataset, suffix="other", headers=headers)
@@ -129,7 +100,7 @@ def test_one_key_for_two_different_requests_is_refused(team: Team) -> None:
 
 def test_fifty_clients_on_a_budget_for_twenty_jobs_get_exactly_twenty(make_team: Callable[..., Team]) -> None:
     team = make_team(budget="0")
-    dataset = ready(team)
+    dataset = team.ready()
     price = team.member.post("/v1/jobs/estimate", {"model": "gpt-4o-mini-2024-07-18", "dataset": dataset}).json()[
         "price"
     ]
@@ -145,7 +116,7 @@ def test_fifty_clients_on_a_budget_for_twenty_jobs_get_exactly_twenty(make_team:
     for answer in answers:
         if answer.status_code == 202:
             team.job_in(answer.json()["id"], "succeeded")
-    assert Decimal(budget(team)["spent"]) == Decimal(price) * 20
+    assert Decimal(team.budget()["spent"]) == Decimal(price) * 20
 
 
 def test_a_dataset_still_being_checked_is_no_error_of_its_own(team: Team) -> None:
@@ -169,108 +140,36 @@ def test_a_dataset_with_errors_is_refused_by_name(team: Team) -> None:
 
 
 def test_a_retired_model_is_refused_with_its_replacement(team: Team) -> None:
-    answer = team.submit(ready(team), model="gpt-3.5-turbo-0125")
+    answer = team.submit(team.ready(), model="gpt-3.5-turbo-0125")
     assert answer.status_code == 422
     assert "gpt-4.1-mini" in answer.json()["detail"] or "gpt-4o-mini" in answer.json()["detail"]
 
 
 def test_another_teams_dataset_does_not_exist(team: Team, make_team: Callable[..., Team]) -> None:
-    theirs = ready(make_team())
+    theirs = make_team().ready()
     answer = team.submit(theirs)
     assert answer.status_code == 404
     assert answer.json()["errors"][0]["pointer"] == "#/dataset"
 
 
-@pytest.mark.parametrize("fault", ["create_then_500", "create_then_drop"])
-def test_a_job_created_although_the_answer_was_lost_is_found_and_not_made_again(
-    team: Team, emulator: Emulator, fault: str
-) -> None:
-    dataset = ready(team)
-    emulator.fault(kind=fault, **CREATE)
-    job = accepted(team, dataset)
-    done = team.job_in(job["id"], "succeeded")
-    (remote,) = of_ours(emulator, job["id"])
-    assert Decimal(done["cost"]) * 1_000_000 == Decimal(remote["cost_units"])
-
-
-@pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "drop"}, {"kind": "garbage"}])
-def test_a_job_that_was_never_created_is_created_after_the_quiet_period(
-    team: Team, emulator: Emulator, fault: dict[str, Any]
-) -> None:
-    dataset = ready(team)
-    emulator.fault(**fault, **CREATE)
-    job = accepted(team, dataset)
-    team.job_in(job["id"], "succeeded")
-    assert len(of_ours(emulator, job["id"])) == 1
-
-
-def test_a_created_job_that_the_list_shows_late_is_still_one_job(team: Team, emulator: Emulator) -> None:
-    dataset = ready(team)
-    emulator.set(list_lag_seconds=1)
-    try:
-        emulator.fault(kind="create_then_drop", **CREATE)
-        job = accepted(team, dataset)
-        team.job_in(job["id"], "succeeded")
-        assert len(of_ours(emulator, job["id"])) == 1
-    finally:
-        emulator.set(list_lag_seconds=0)
-
-
-def test_a_refused_job_fails_with_the_providers_words_and_gives_its_reservation_back(
-    team: Team, emulator: Emulator
-) -> None:
-    dataset = ready(team)
-    emulator.fault(kind="status", status=400, code="model_not_available", message="No such luck.", **CREATE)
-    job = accepted(team, dataset)
-    failed = team.job_in(job["id"], "failed")
-    assert failed["error"] == {"code": "model_not_available", "message": "No such luck."}
-    assert failed["cost"] == "0.00"
-    assert (budget(team)["held"], budget(team)["spent"]) == ("0.00", "0.00")
-    assert of_ours(emulator, job["id"]) == []
-
-
-def test_a_rate_limit_is_waited_out(team: Team, emulator: Emulator) -> None:
-    dataset = ready(team)
-    emulator.fault(kind="status", status=429, code="rate_limit_exceeded", retry_after=1, times=3, **CREATE)
-    job = accepted(team, dataset)
-    team.job_in(job["id"], "succeeded")
-    assert len(of_ours(emulator, job["id"])) == 1
-
-
-def test_a_job_cancelled_while_it_is_being_created_ends_as_the_provider_says(team: Team, emulator: Emulator) -> None:
-    dataset = ready(team)
-    held = emulator.fault(kind="hold_after", **CREATE)
-    job = accepted(team, dataset)
-    until(lambda: emulator.faults()["held"], what="the create to be held")
-    cancelling = team.member.post(f"/v1/jobs/{job['id']}/cancel")
-    assert (cancelling.status_code, cancelling.json()["state"]) == (202, "cancelling")
-    assert Decimal(budget(team)["held"]) > 0, "the money stays held while the outcome is unknown"
-    emulator.release(held)
-    done = team.job_in(job["id"], "cancelled")
-    (remote,) = of_ours(emulator, job["id"])
-    assert remote["status"] == "cancelled"
-    assert Decimal(done["cost"]) * 1_000_000 == Decimal(remote["cost_units"])
-    assert budget(team)["held"] == "0.00"
-
-
 def test_cancelling_twice_changes_nothing_and_a_finished_job_cannot_be_cancelled(team: Team) -> None:
-    dataset = ready(team)
-    job = accepted(team, dataset)
+    dataset = team.ready()
+    job = team.accepted(dataset)
     first = team.member.post(f"/v1/jobs/{job['id']}/cancel")
     assert first.status_code == 202
     done = team.job_in(job["id"], "cancelled", "succeeded")
     again = team.member.post(f"/v1/jobs/{job['id']}/cancel")
     if done["state"] == "cancelled":
         assert again.status_code == 202
-    finished = accepted(team, dataset)
+    finished = team.accepted(dataset)
     team.job_in(finished["id"], "succeeded")
     late = team.member.post(f"/v1/jobs/{finished['id']}/cancel")
     assert (late.status_code, late.json()["code"]) == (409, "job_is_over")
 
 
 def test_jobs_are_listed_newest_first_by_pages(team: Team) -> None:
-    dataset = ready(team)
-    made = [accepted(team, dataset)["id"] for _ in range(5)]
+    dataset = team.ready()
+    made = [team.accepted(dataset)["id"] for _ in range(5)]
     first = team.viewer.get("/v1/jobs?limit=3").json()
     assert [job["id"] for job in first["data"]] == made[:1:-1]
     rest = team.viewer.get(f"/v1/jobs?limit=3&after={first['last_id']}").json()
@@ -311,7 +210,7 @@ def test_nothing_the_database_holds_of_a_job_escapes_its_team(
 
     from service.jobs.models import Job, JobEvent
 
-    accepted(team, ready(team))
+    team.accepted(team.ready())
     other = make_team()
     with unit_of_work(worker_for(read("team", other.id))) as session:
         assert session.scalar(select(func.count()).select_from(Job)) == 0

@@ -26,7 +26,7 @@ from service.kit.db import unit_of_work
 from service.kit.identity import CLI
 from service.kit.ids import read
 from tests.conftest import Launch
-from tests.stack import Client, Emulator, Platform, Team, in_this_process, seed
+from tests.stack import Client, Emulator, Platform, Team
 from tests.tenancy.world import BASE_MODEL, admin_url
 from tests.until import until
 
@@ -95,8 +95,6 @@ def broken_text() -> bytes:
 def aftermath(launch: Launch) -> Iterator[Aftermath]:
     with ExitStack() as cleanup:
         stack = launch(cleanup, settings={"log_level": "DEBUG"} | IN_A_HURRY)
-        cleanup.enter_context(in_this_process(stack.environment))
-        seed(stack)
         with unit_of_work(CLI) as session:
             connections.replace_key(session, CLI, "default", SecretStr(PROVIDER_KEY))
         start_emulator(stack)

@@ -7,7 +7,7 @@ import pytest
 
 from service.cli.local import LocalStack
 from tests.conftest import Launch
-from tests.stack import Emulator, Platform, Team, conversations, in_this_process, seed
+from tests.stack import Emulator, Platform, Team, conversations
 
 READS = ("/v1/jobs", "/v1/me", "/v1/costs", "/v1/datasets", "/v1/models", "/v1/base-models", "/v1/prices")
 
@@ -17,8 +17,6 @@ def stack(launch: Launch) -> Iterator[LocalStack]:
     """A platform whose broker may be broken, with two dispatchers."""
     with ExitStack() as cleanup:
         made = launch(cleanup)
-        cleanup.enter_context(in_this_process(made.environment))
-        seed(made)
         made.start_emulator(speed=200)
         made.start_api()
         made.start_worker()

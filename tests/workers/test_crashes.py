@@ -20,7 +20,7 @@ from service.kit.identity import WORKER
 from service.kit.ids import read
 from tests.conftest import Launch
 from tests.launcher import order
-from tests.stack import Emulator, Platform, Team, conversations, in_this_process, seed
+from tests.stack import Emulator, Platform, Team, conversations
 from tests.until import until
 
 # The points of docs/protocol.md, as a step and the side of it on which the worker is struck.
@@ -52,8 +52,6 @@ def site(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     strikes = tmp_path_factory.mktemp("strikes")
     with ExitStack() as cleanup:
         stack = launch(cleanup)
-        cleanup.enter_context(in_this_process(stack.environment))
-        seed(stack)
         stack.start_emulator(speed=400)
         stack.start_api()
         stack.start_dispatcher()
