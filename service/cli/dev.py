@@ -38,12 +38,14 @@ def openapi(
     *,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when the files are stale.")] = False,
 ) -> None:
-    """Write openapi/openapi.json and openapi/errors.md from the code."""
+    """Write what is generated from the code: the OpenAPI document, the table of errors and that of a job's states."""
     from service.api.openapi import render, render_errors
+    from service.cli.states import render_states
 
+    generated = {"openapi/openapi.json": render, "openapi/errors.md": render_errors, "docs/states.md": render_states}
     stale = []
-    for name, content in (("openapi.json", render()), ("errors.md", render_errors())):
-        file = _ROOT / "openapi" / name
+    for name, make in generated.items():
+        file, content = _ROOT / name, make()
         if not file.exists() or file.read_text() != content:
             stale.append(name)
             if not check:
@@ -51,7 +53,7 @@ def openapi(
     if check and stale:
         print(f"stale: {', '.join(stale)}; run `make openapi` and commit what it writes")
         raise typer.Exit(1)
-    print("openapi/: " + (f"written: {', '.join(stale)}" if stale else "up to date"))
+    print(f"written: {', '.join(stale)}" if stale else "what is generated is up to date")
 
 
 @app.command("check-migrations")
