@@ -14,7 +14,7 @@ from emulator import catalog, ids, job_views
 from emulator.errors import ApiError, Json, invalid, not_found
 from emulator.files import StoredFile
 from emulator.job_requests import parse, read_json
-from emulator.jobs import ACTIVE, Job, JobRequest, TunedModel
+from emulator.jobs import ACTIVE, CANCELLABLE, Job, JobRequest, TunedModel
 from emulator.pages import limit_of, page
 from emulator.state import World, world_of
 from emulator.studies import Question
@@ -154,11 +154,39 @@ async def cancel(request: Request) -> Response:
     world, job = world_of(request), await _requested(request)
     now = world.clock.now()
     status = job.status(now)
-    if status not in ACTIVE:
+    if status not in CANCELLABLE:
         raise invalid(f"Job {job.id} has already {status} and cannot be cancelled.", param="fine_tuning_job_id")
     job.cancel(now)
     world.forget_unfinished(job)
     world.log.effect(request, "job.cancelled", now, id=job.id, status_before=status, steps_done=job.steps_done(now))
+    return Json(job_views.view(job, now))
+
+
+async def pause(request: Request) -> Response:
+    """Stops training and makes a snapshot of what was learned, a model like any other (§1.6)."""
+    world, job = world_of(request), await _requested(request)
+    now = world.clock.now()
+    status = job.status(now)
+    if status != "running":
+        raise invalid(f"Job {job.id} is {status} and cannot be paused.", param="fine_tuning_job_id")
+    job.pause(now)
+    steps = job.steps_done(now)
+    if steps:
+        world.add_model(job.model_at(steps, now))
+    world.log.effect(request, "job.paused", now, id=job.id, steps_done=steps)
+    return Json(job_views.view(job, now))
+
+
+async def resume(request: Request) -> Response:
+    """Queues a paused job again; it goes on from its snapshot."""
+    world, job = world_of(request), await _requested(request)
+    now = world.clock.now()
+    status = job.status(now)
+    if status != "paused":
+        raise invalid(f"Job {job.id} is {status} and cannot be resumed.", param="fine_tuning_job_id")
+    job.resume(now)
+    world.expect_end(job)
+    world.log.effect(request, "job.resumed", now, id=job.id, steps_done=job.steps_done(now))
     return Json(job_views.view(job, now))
 
 
@@ -196,6 +224,8 @@ routes = [
     Route("/fine_tuning/jobs", list_all, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}", retrieve, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}/cancel", cancel, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/pause", pause, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/resume", resume, methods=["POST"]),
     Route("/fine_tuning/jobs/{id}/events", events, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}/checkpoints", checkpoints, methods=["GET"]),
 ]

@@ -16,7 +16,9 @@ def view(job: Job, now: float) -> dict[str, Any]:
     """The fine_tuning.job object at virtual time `now`."""
     status = job.status(now)
     succeeded = status == "succeeded"
-    hyperparameters = _hyperparameters(job, started=job.steps_done(now) > 0 or status in ("running", "succeeded"))
+    hyperparameters = _hyperparameters(
+        job, started=job.steps_done(now) > 0 or status in ("running", "paused", "succeeded")
+    )
     return {
         "object": "fine_tuning.job",
         "id": job.id,
@@ -90,13 +92,14 @@ def events(job: Job, now: float) -> list[dict[str, Any]]:
         files += f" and validation file: {job.validation.id}"
     told = [_event(job, job.created_at, f"Created fine-tuning job: {job.id}"), _event(job, job.created_at, files)]
     until = job.until(now)
-    if job.failure and until >= job.validated_at:
-        told.append(_event(job, job.validated_at, error_of(job)["message"], level="error"))
-    if job.plan and until >= job.validated_at:
-        told.append(_event(job, job.validated_at, "Files validated, moving job to queued state"))
-    if job.plan and until >= job.started_at:
-        told.append(_event(job, job.started_at, "Fine-tuning job started"))
-        told += [_metrics_event(job, step) for step in _steps_told(job, job.steps_done(now))]
+    if job.failure and until >= job.course.validated_at:
+        told.append(_event(job, job.course.validated_at, error_of(job)["message"], level="error"))
+    if job.plan and until >= job.course.validated_at:
+        told.append(_event(job, job.course.validated_at, "Files validated, moving job to queued state"))
+    if job.plan and until >= job.course.started_at:
+        told.append(_event(job, job.course.started_at, "Fine-tuning job started"))
+        training = [_metrics_event(job, step) for step in _steps_told(job, job.steps_done(now))]
+        told += sorted([*training, *_pause_events(job, until)], key=lambda event: event["created_at"])
     if job.plan and until >= job.ends_at:
         told += _end_events(job)
     if job.cancelled_at is not None:
@@ -104,11 +107,27 @@ def events(job: Job, now: float) -> list[dict[str, Any]]:
     return told[::-1]
 
 
+def _pause_events(job: Job, until: float) -> list[dict[str, Any]]:
+    told = []
+    for pause in job.course.pauses:
+        step = job.steps_done(pause.at)
+        if step:
+            message = f"Checkpoint created at step {step} with Snapshot ID: {job.checkpoint_name(step)}"
+            told.append(_event(job, pause.at, message))
+        told.append(_event(job, pause.at, "Fine-tuning job paused"))
+        if pause.resumed_at is not None:
+            told.append(_event(job, pause.resumed_at, "Fine-tuning job resumed, moving job to queued state"))
+            if until >= pause.ends_at:
+                told.append(_event(job, pause.ends_at, "Fine-tuning job started"))
+    return told
+
+
 def _end_events(job: Job) -> list[dict[str, Any]]:
     messages = [
         *(
             f"Checkpoint created at step {step} with Snapshot ID: {job.checkpoint_name(step)}"
-            for step in job.checkpoint_steps(job.ends_at)[:-1]
+            for step in job.epoch_steps(job.ends_at)[:-1]
+            if step not in job.snapshots()
         ),
         f"New fine-tuned model created: {job.model_name()}",
         "Evaluating model against our usage policies",
@@ -123,7 +142,7 @@ def _event(
 ) -> dict[str, Any]:
     return {
         "object": "fine_tuning.job.event",
-        "id": ids.derived("ftevent-", job.id, message),
+        "id": ids.derived("ftevent-", job.id, at, message),
         "created_at": int(at),
         "level": level,
         "message": message,

@@ -6,21 +6,21 @@ Nothing runs for a job after its study: status, events, checkpoints and files ar
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from emulator import ids
 from emulator.catalog import BaseModel
+from emulator.course import Course, Pause
 from emulator.files import RESULTS, StoredFile
 from emulator.studies import Content, Failure, Hyperparameters, Outcome, Training
 
-VALIDATION_SECONDS = 5.0
-QUEUE_SECONDS = 5.0
 SECONDS_PER_STEP = 0.5
 TRAINING_SECONDS_MIN = 50.0
 TRAINING_SECONDS_MAX = 590.0
 CHECKPOINTS_KEPT = 3
 ACTIVE = ("validating_files", "queued", "running")
+CANCELLABLE = (*ACTIVE, "paused")
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,22 @@ class Job:
     id_of_model: str
     cancelled_at: float | None = None
     cancelled_unstudied: bool = False
+    course: Course = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.course = Course(self.created_at)
 
     def cancel(self, now: float) -> None:
         """Stop at this moment. What no client could have seen yet, since the study goes on, will not have happened."""
         self.cancelled_at, self.cancelled_unstudied = now, not self.outcome.done()
+
+    def pause(self, now: float) -> None:
+        """Training, which must be running, stands still from this moment."""
+        self.course.pauses.append(Pause(now))
+
+    def resume(self, now: float) -> None:
+        """The job, which must be paused, queues again and then goes on where it stopped."""
+        self.course.pauses[-1].resumed_at = now
 
     # --- what the study said ---
 
@@ -97,17 +109,9 @@ class Job:
 
     def waits_for_study(self, now: float) -> bool:
         """Whether the job's state at `now` cannot be told before its study is done."""
-        return not self.outcome.done() and self.cancelled_at is None and now >= self.validated_at
+        return not self.outcome.done() and self.cancelled_at is None and now >= self.course.validated_at
 
     # --- the course of time ---
-
-    @property
-    def validated_at(self) -> float:
-        return self.created_at + VALIDATION_SECONDS
-
-    @property
-    def started_at(self) -> float:
-        return self.validated_at + QUEUE_SECONDS
 
     @property
     def training_seconds(self) -> float:
@@ -116,8 +120,8 @@ class Job:
 
     @property
     def ends_at(self) -> float:
-        """When the job ends if nobody cancels it; the study must be done."""
-        return self.started_at + self.training_seconds if self.plan else self.validated_at
+        """When the job ends if nobody intervenes, never while it is paused; the study must be done."""
+        return self.course.moment_of(self.training_seconds) if self.plan else self.course.validated_at
 
     def until(self, now: float) -> float:
         """The last moment at which something could happen to the job, up to `now`."""
@@ -126,7 +130,7 @@ class Job:
     def step_at(self, step: int) -> float:
         """When the step (counted from 1) was done."""
         assert self.plan
-        return self.started_at + self.training_seconds * step / self.plan.schedule.total_steps
+        return self.course.moment_of(self.training_seconds * step / self.plan.schedule.total_steps)
 
     def steps_done(self, now: float) -> int:
         if not self.plan:
@@ -135,22 +139,20 @@ class Job:
         # Compared before divided: the last step is done when the job ends, whatever a float makes of their quotient.
         if until >= self.ends_at:
             return total
-        return int(total * max(0.0, until - self.started_at) / self.training_seconds)
+        return int(total * self.course.trained_seconds(until) / self.training_seconds)
 
     def status(self, now: float) -> str:
         if self.cancelled_at is not None:
             return "cancelled"
-        if now < self.validated_at or not self.outcome.done():
+        if now < self.course.validated_at or not self.outcome.done():
             return "validating_files"
         if self.failure:
             return "failed"
-        if now < self.started_at:
-            return "queued"
-        return "running" if now < self.ends_at else "succeeded"
+        return "succeeded" if now >= self.ends_at else self.course.phase(now)
 
     def billed_tokens(self, now: float) -> int:
-        """What is billed by now: all when succeeded, the steps done when cancelled while running, else nothing."""
-        if self.plan and self.status(now) in ("succeeded", "cancelled"):
+        """What is billed by now: all when succeeded, the steps done when paused or cancelled, else nothing."""
+        if self.plan and self.status(now) in ("succeeded", "paused", "cancelled"):
             return self.plan.tokens_after(self.steps_done(now))
         return 0
 
@@ -168,12 +170,20 @@ class Job:
         own = ids.derived("", self.id, step, length=8)
         return f"ft:{self.base.id}:{self.org}:{self.request.suffix or ''}:{own}:ckpt-step-{step}"
 
-    def checkpoint_steps(self, now: float) -> list[int]:
+    def epoch_steps(self, now: float) -> list[int]:
         """The ends of the last three epochs done, oldest first."""
         if not self.plan:
             return []
         per_epoch = self.plan.schedule.steps_per_epoch
         return list(range(per_epoch, self.steps_done(now) + 1, per_epoch))[-CHECKPOINTS_KEPT:]
+
+    def snapshots(self) -> dict[int, float]:
+        """Step and moment of every snapshot a pause has made; a pause before the first step makes none (§1.6)."""
+        return {step: pause.at for pause in self.course.pauses if (step := self.steps_done(pause.at))}
+
+    def checkpoint_steps(self, now: float) -> list[int]:
+        """Where there are checkpoints, oldest first: the last epochs and the pauses."""
+        return sorted({*self.epoch_steps(now), *self.snapshots()})
 
     @property
     def results_id(self) -> str:
@@ -189,16 +199,17 @@ class Job:
         ]
 
     def models(self) -> list[TunedModel]:
-        """The models of the job once it has succeeded: the finished one and the kept checkpoints."""
-        learned = self.parent.taught if self.parent else ()
+        """What appears when the job succeeds: its model and the kept checkpoints; a snapshot was there before."""
         return [
-            TunedModel(
-                id=self.checkpoint_name(step),
-                project=self.project,
-                base=self.base,
-                created_at=self.ends_at,
-                seed=self.seed,
-                taught=(*learned, self.training.content),
-            )
-            for step in self.checkpoint_steps(self.ends_at)
+            self.model_at(step, self.ends_at) for step in self.epoch_steps(self.ends_at) if step not in self.snapshots()
         ]
+
+    def model_at(self, step: int, created_at: float) -> TunedModel:
+        return TunedModel(
+            id=self.checkpoint_name(step),
+            project=self.project,
+            base=self.base,
+            created_at=created_at,
+            seed=self.seed,
+            taught=(*(self.parent.taught if self.parent else ()), self.training.content),
+        )

@@ -48,7 +48,7 @@ class World:
         self.pupils = Pupils()
         self._unfinished: dict[str, Job] = {}
         self._studied: dict[str, Job] = {}
-        self._finishes: list[tuple[float, str]] = []
+        self._ends: list[tuple[float, str]] = []
 
     def file(self, project: str, file_id: str) -> StoredFile | None:
         """The project's file of that id, unless it has expired."""
@@ -65,12 +65,19 @@ class World:
     def add_job(self, job: Job) -> None:
         """Remember the job; once its study ends, it is known when the job will."""
         self.jobs[job.id] = self._unfinished[job.id] = self._studied[job.id] = job
-        job.outcome.add_done_callback(lambda outcome: self._expect_finish(job, outcome))
+        job.outcome.add_done_callback(lambda outcome: self._study_done(job, outcome))
 
-    def _expect_finish(self, job: Job, outcome: asyncio.Future[Outcome]) -> None:
+    def _study_done(self, job: Job, outcome: asyncio.Future[Outcome]) -> None:
         del self._studied[job.id]
         if not outcome.cancelled() and outcome.exception() is None:
-            heapq.heappush(self._finishes, (job.ends_at, job.id))
+            self.expect_end(job)
+
+    def expect_end(self, job: Job) -> None:
+        """Note when the job will end as things stand now; its study must be done."""
+        heapq.heappush(self._ends, (job.ends_at, job.id))
+
+    def add_model(self, model: TunedModel) -> None:
+        self.models[model.id] = model
 
     def unfinished(self) -> Iterable[Job]:
         """Jobs that may still be active; ask their status."""
@@ -91,15 +98,16 @@ class World:
     def publish_finished(self) -> None:
         """Let result files and models appear for the jobs that have succeeded by now."""
         now = self.clock.now()
-        while self._finishes and self._finishes[0][0] <= now:
-            _, job_id = heapq.heappop(self._finishes)
-            job = self._unfinished.pop(job_id, None)
-            if job is None or job.cancelled_at is not None:
-                continue
+        while self._ends and self._ends[0][0] <= now:
+            expected_at, job_id = heapq.heappop(self._ends)
+            job = self._unfinished.get(job_id)
+            if job is None or job.ends_at != expected_at:
+                continue  # cancelled, or paused since that was expected
+            self.forget_unfinished(job)
             for file in job.result_files():
                 self.files[file.id] = file
             for model in job.models():
-                self.models[model.id] = model
+                self.add_model(model)
 
     def forget_unfinished(self, job: Job) -> None:
         self._unfinished.pop(job.id, None)

@@ -20,6 +20,10 @@ DEVIATIONS = {
     ("FineTuningJob", "shared_with_openai"): "likewise",
     ("FineTuningJob", "eval_id"): "likewise",
 }
+# Values the published schemas do not know: (schema, where in the answer, the value).
+UNPUBLISHED_VALUES = {
+    ("FineTuningJob", "status", "paused"): "the specification's own example of /pause, and the guide on reinforcement",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,11 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 def conforms(specification: dict[str, Any], name: str, answer: Any) -> None:
     root = {**specification, "$ref": f"#/components/schemas/{name}"}
-    errors = [f"{list(error.path)}: {error.message}" for error in OAS31Validator(root).iter_errors(answer)]
+    errors = [
+        f"{list(error.path)}: {error.message}"
+        for error in OAS31Validator(root).iter_errors(answer)
+        if (name, ".".join(map(str, error.path)), str(error.instance)) not in UNPUBLISHED_VALUES
+    ]
     assert not errors, f"{name}: {errors}"
     unpublished = answer.keys() - specification["components"]["schemas"][name]["properties"].keys()
     assert unpublished == {field for schema, field in DEVIATIONS if schema == name}
@@ -116,6 +124,15 @@ def test_every_refusal_has_the_published_shape(
     answer = project.http.request(method, path)
     assert answer.status_code == status
     conforms(specification, "ErrorResponse", answer.json())
+
+
+def test_pausing_and_resuming_have_it_too(specification: dict[str, Any], world: Emulator, project: Project) -> None:
+    job = project.submit()
+    world.advance(30)
+    for verb, status in (("pause", "paused"), ("resume", "queued")):
+        answer = project.http.post(f"/fine_tuning/jobs/{job}/{verb}").json()
+        conforms(specification, "FineTuningJob", answer)
+        assert answer["status"] == status
 
 
 def test_a_scripted_refusal_has_it_too(specification: dict[str, Any], world: Emulator, project: Project) -> None:
