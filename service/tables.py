@@ -7,7 +7,7 @@ from service.kit.db import Base
 _MODULES = (
     "service.kit.ticks", "service.kit.idempotency",
     *(f"service.{domain}.models" for domain in (
-        "audit", "tenants", "connections", "catalog", "quotas", "costs", "datasets", "registry", "jobs",
+        "audit", "tenants", "connections", "webhooks", "catalog", "quotas", "costs", "datasets", "registry", "jobs",
     )),
 )  # fmt: skip
 

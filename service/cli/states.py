@@ -27,8 +27,7 @@ def render_states() -> str:
         [
             "# States of a job",
             "",
-            "Generated from `ARROWS` in service/jobs/rules.py by `make openapi`; a check fails when it is stale. The"
-            " three states at the end of the table are final.",
+            "Generated from `ARROWS` in service/jobs/rules.py by `make openapi`. The last three are final.",
             "",
             "```mermaid",
             "stateDiagram-v2",

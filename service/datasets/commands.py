@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service import audit
+from service import audit, webhooks
 from service.datasets import queries
 from service.datasets.models import Dataset
 from service.datasets.rules.report import Limit, Report
@@ -89,6 +89,8 @@ def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> 
     row.errors, row.warnings = report.errors, report.warnings
     row.billing, row.report = report.billing_json(), report.as_json()
     work.finish(row)
+    told = webhooks.EventType.DATASET_READY if verdict is State.READY else webhooks.EventType.DATASET_INVALID
+    webhooks.publish(session, row.team_id, told, at, id=ids.show("dset", row.id), state=verdict)
     audit.record(
         session,
         worker_for(claimed.team),

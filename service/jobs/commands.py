@@ -76,7 +76,7 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
     work.wake(job)
     session.add(job)
     session.flush()
-    progress.say(session, job, at, "state", f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
+    progress.tell(session, job, at, f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
     audit.record(
         session, actor, "job.submitted",
         object_type="job", object_id=ids.show("job", job_id), team_id=plan.team.id,

@@ -6,11 +6,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from service import catalog, costs, registry, tenants
+from service import catalog, costs, registry, tenants, webhooks
 from service.jobs import queries, rules
 from service.jobs.models import Job, JobEvent, JobMetric
 from service.jobs.rules import State
-from service.kit import money, work
+from service.kit import ids, money, work
 from service.provider.shapes import RemoteEvent
 
 _METRICS: Final = (
@@ -27,7 +27,14 @@ def enter(session: Session, job: Job, state: State, message: str, at: datetime) 
     if not rules.may_follow(current, state):
         raise AssertionError(f"job {job.id}: no arrow from {current} to {state}")
     job.state = state
+    tell(session, job, at, message)
+
+
+def tell(session: Session, job: Job, at: datetime, message: str) -> None:
+    """Write the state the job has just entered into its history and into the outbox."""
     say(session, job, at, "state", message)
+    event = webhooks.EventType(f"job.{job.state}")
+    webhooks.publish(session, job.team_id, event, at, id=ids.show("job", job.id), state=job.state)
 
 
 def end_unbilled(session: Session, job: Job, state: State, message: str, at: datetime) -> None:

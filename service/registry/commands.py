@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service import audit
+from service import audit, webhooks
 from service.kit import work
 from service.kit.identity import Actor, worker_for
 from service.kit.ids import new_id, show
@@ -109,6 +109,10 @@ def promote(
             object_id=show("model", model_id),
             before=before,
             after={"alias": alias, "version_id": show("mver", target.id), "version": version, "reason": reason},
+        )
+        shown = show("model", model_id)
+        webhooks.publish(
+            session, team_id, webhooks.EventType.MODEL_PROMOTED, at, id=shown, name=name, alias=alias, version=version
         )
         session.execute(text("SELECT pg_notify('resolve_changed', '')"))
     return queries.alias_view(session, team_id, model_id, alias)

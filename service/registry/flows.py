@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from service import connections
+from service import connections, webhooks
 from service.kit import clock, logs, work
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
+from service.kit.ids import show
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
@@ -14,6 +15,7 @@ from service.provider.openai import gateway
 from service.provider.shapes import Answer
 from service.registry.models import PROBE, ModelVersion
 from service.registry.rules import REFUSALS_MAX, State, probe_pause_seconds
+from service.webhooks import EventType
 
 log = logs.get(__name__)
 
@@ -44,6 +46,8 @@ def _record(claimed: Claim, answer: Answer) -> None:
             version.state = State.READY
             version.ready_at = clock.now()
             work.finish(version)
+            named = {"id": show("mver", version.id), "model": version.provider_model_id}
+            webhooks.publish(session, claimed.team, EventType.MODEL_READY, version.ready_at, **named)
         elif answer == Answer.REFUSED and version.attempts >= REFUSALS_MAX:
             work.ask_for_attention(version, "the provider refuses the model to the connection that trained it")
         else:

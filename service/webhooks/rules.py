@@ -1,0 +1,22 @@
+"""The catalogue of events."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What can be told. Names are part of the API: they are added, never changed."""
+
+    DATASET_READY = "dataset.ready"
+    DATASET_INVALID = "dataset.invalid"
+    JOB_QUEUED = "job.queued"
+    JOB_UPLOADING = "job.uploading"
+    JOB_SUBMITTING = "job.submitting"
+    JOB_VALIDATING_FILES = "job.validating_files"
+    JOB_PROVIDER_QUEUED = "job.provider_queued"
+    JOB_RUNNING = "job.running"
+    JOB_CANCELLING = "job.cancelling"
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    MODEL_READY = "model.ready"
+    MODEL_PROMOTED = "model.promoted"
