@@ -11,6 +11,7 @@ from service.jobs import flows as job_flows
 from service.kit import idempotency, ticks, work
 from service.kit.db import unit_of_work
 from service.kit.identity import SYSTEM, WORKER
+from service.kit.threads import each
 from service.registry import flows as registry_flows
 
 
@@ -37,19 +38,22 @@ TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
 
 
 def run_ticks(ids: Sequence[UUID]) -> None:
-    """Run those of `ids` that are due and free. A tick that fails is due again after its usual time."""
+    """Run those of `ids` that are due and free. A tick that fails is logged and due again after its usual time."""
     with unit_of_work(WORKER) as session:
         claims = work.claim(session, ticks.KIND, ids)
-    for claimed in claims:
+    each(claims, _run_tick)
+
+
+def _run_tick(claimed: work.Claim) -> None:
+    with unit_of_work(SYSTEM) as session:
+        name = work.recording(session, ticks.Tick, claimed).name
+    try:
+        if name in TICKS:
+            TICKS[name][1]()
+    finally:
         with unit_of_work(SYSTEM) as session:
-            name = work.recording(session, ticks.Tick, claimed).name
-        try:
-            if name in TICKS:
-                TICKS[name][1]()
-        finally:
-            with unit_of_work(SYSTEM) as session:
-                tick = work.recording(session, ticks.Tick, claimed)
-                work.proceed(tick, seconds=tick.every_seconds)
+            tick = work.recording(session, ticks.Tick, claimed)
+            work.proceed(tick, seconds=tick.every_seconds)
 
 
 STEPS: Final = (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from sqlalchemy import String
+from sqlalchemy import String, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -37,7 +37,7 @@ def install(session: Session, schedule: list[Schedule]) -> None:
     """Bring the rows in line with the schedule: new ticks are due at once, changed ones keep their next time."""
     for entry in schedule:
         row = {"id": uuid5(_NAMESPACE, entry.name), "name": entry.name, "every_seconds": entry.every_seconds}
-        statement = insert(Tick).values(**row, state="waiting")
+        statement = insert(Tick).values(**row, state="waiting", due_at=func.clock_timestamp())
         session.execute(
             statement.on_conflict_do_update(index_elements=["id"], set_={"every_seconds": entry.every_seconds})
         )
