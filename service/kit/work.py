@@ -71,7 +71,7 @@ class StaleClaim(Exception):
 
 
 def _free(model: Any) -> ColumnElement[bool]:
-    now = func.clock_timestamp()
+    now = func.statement_timestamp()  # not clock_timestamp(), which is volatile: no index could find what is due
     return and_(
         model.due_at <= now, model.attention.is_(None), or_(model.lease_until.is_(None), model.lease_until < now)
     )

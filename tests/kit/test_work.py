@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 
+from service.jobs import Job
 from service.kit import work
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import SYSTEM, WORKER
@@ -280,3 +281,13 @@ def test_a_claim_on_a_row_without_a_team_has_no_team(kind: Kind) -> None:
     (held,) = claim(kind, *add(kind))
     with pytest.raises(AssertionError):
         _ = held.team
+
+
+def test_what_is_due_is_found_by_its_index_however_much_is_not_due_yet() -> None:
+    """With a volatile clock in the condition each look, four a second, would read every row with work to do."""
+    with unit_of_work(WORKER) as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))  # a small table would be read whole
+        asked = select(Job.id).where(work._free(Job)).order_by(Job.due_at).limit(10)
+        compiled = asked.compile(session.connection(), compile_kwargs={"literal_binds": True})
+        plan = session.scalars(text(f"EXPLAIN {compiled}")).all()
+    assert any("Index Cond: (due_at <=" in line for line in plan), plan
