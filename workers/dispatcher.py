@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from types import FrameType
 from uuid import UUID
 
-from service.kit import clock, logs, queue, ticks, work
+from service.kit import clock, logs, metrics, queue, ticks, work
 from service.kit.db import unit_of_work
 from service.kit.errors import Unavailable
 from service.kit.identity import SYSTEM, WORKER
 from service.kit.settings import forget_provider_environment, settings
 from workers.heartbeat import beat
+from workers.metrics import DatabaseCollector
 from workers.schedule import STEPS, TICKS, Step
 
 log = logs.get(__name__)
@@ -88,6 +89,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     logs.configure(settings().log_level)
     forget_provider_environment()
+    metrics.serve(DatabaseCollector())
     dispatcher = Dispatcher()
     signal.signal(signal.SIGTERM, dispatcher.stop)
     signal.signal(signal.SIGINT, dispatcher.stop)

@@ -30,7 +30,7 @@ from service.api.describe import describe
 from service.api.draining import Draining, drain_on_sigterm
 from service.api.middleware import Edge
 from service.api.resolve import FastPath, Resolver
-from service.kit import logs
+from service.kit import logs, metrics
 from service.kit.settings import settings
 
 ROUTERS = (
@@ -74,6 +74,7 @@ def _operation_id(route: APIRoute) -> str:
 async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     # A thread for each connection of the pool, so that nobody waits for a connection while holding a thread.
     to_thread.current_default_thread_limiter().total_tokens = settings().pool_size
+    metrics.serve()
     api.state.resolver.start()
     with drain_on_sigterm(api.state.draining):
         yield

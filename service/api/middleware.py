@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.draining import Draining
 from service.api.errors import BodyTooLarge, BodyTooSlow
 from service.api.handlers import respond
-from service.kit import clock, ids, logs
+from service.kit import clock, ids, logs, metrics
 from service.kit.settings import settings
 
 log = logs.get(__name__)
@@ -100,6 +100,7 @@ class _Passage:
         route = getattr(self._scope.get("route"), "path", None)
         method = "HEAD" if self._is_head else self._scope["method"]
         log.info("http.request", method=method, route=route, status=self._status, ms=round(seconds * 1000, 1))
+        metrics.REQUEST_SECONDS.labels(method, route or "none", self._status).observe(seconds)
 
 
 class _Body:

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         "dev", pattern=r"^[a-z0-9]{1,12}$", description="Names keys (`tp_<environment>_…`) and submissions."
     )
     log_level: str = "INFO"
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus may ask here, without a key; 0: it may not.")
     heartbeat_file: Path | None = Field(None, description="Touched while a worker's or dispatcher's loop turns.")
 
     # Addresses. The login of `database_url` owns nothing and sees nothing by itself; the other is for migrations only.

@@ -97,6 +97,27 @@ def due(session: Session, kind: Kind, *, limit: int) -> Sequence[UUID]:
     return ids
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How a kind of work stands: rows due and free, the oldest of them, and rows that wait for a person."""
+
+    due: int
+    oldest_seconds: float
+    attention: int
+
+
+def backlog(session: Session, kind: Kind) -> Backlog:
+    """How much of a kind is waiting."""
+    model, free = kind.model, _free(kind.model)
+    waited = func.extract("epoch", func.clock_timestamp() - func.min(model.due_at).filter(free))
+    row = session.execute(
+        select(
+            func.count().filter(free), func.coalesce(waited, 0), func.count().filter(model.attention.is_not(None))
+        ).where(model.state.in_(kind.states), or_(model.due_at.is_not(None), model.attention.is_not(None)))
+    ).one()
+    return Backlog(due=row[0], oldest_seconds=float(row[1]), attention=row[2])
+
+
 def claim(session: Session, kind: Kind, ids: Sequence[UUID], *, seconds: float | None = None) -> list[Claim]:
     """Take the lease and the next fence of those of `ids` that are still due and free. Others are simply not returned.
 
