@@ -110,6 +110,7 @@ def forget_connections() -> None:
 
 def _refuse_a_powerful_login(connection: psycopg.Connection[Any], _record: object) -> None:
     """Row-level security is worth nothing to a login that can bypass it, so such a login is never used."""
+    watchdog.guard(connection, settings().unit_seconds)  # no unit guards it yet; being checked in ends this
     row = connection.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user").fetchone()
     connection.rollback()
     if row is None or row[0]:
@@ -144,6 +145,7 @@ def _unit(actor: Actor, seconds: float | None, *, snapshot: bool = False) -> Ite
             if snapshot:
                 session.execute(_SNAPSHOT)
             session.execute(_TAKE_ROLE, {"role": actor.db_role, "team": str(actor.team_id or "")})
+            breaker.close()  # it answers, whatever the caller's own rules make of this unit
             yield session
     except PoolTimeout as error:
         raise DatabaseBusy(retry_after_seconds=1) from error
@@ -152,8 +154,6 @@ def _unit(actor: Actor, seconds: float | None, *, snapshot: bool = False) -> Ite
         if translated is None:
             raise
         raise translated from error
-    else:
-        breaker.close()
 
 
 def _translate(error: DBAPIError) -> TuneplaneError | None:
