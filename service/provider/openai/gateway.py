@@ -4,6 +4,7 @@ The SDK sends no Idempotency-Key for files and jobs, and quietly reads OPENAI_* 
 and everything is passed explicitly. Each function returns plain shapes and raises only service.provider.errors.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from service.provider.errors import AccountRefused, NotThere, ProviderError, Rat
 from service.provider.shapes import SUBMISSION_KEY, Answer, Credentials, JobOrder, RemoteEvent, RemoteFile, RemoteJob
 
 _PAGE: Final = 100
+_PAUSE_SECONDS_MAX: Final = 3600.0
 _UNKNOWN_STATUSES: Final = {408, 409}
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
 
@@ -88,10 +90,12 @@ def _words(error: openai.APIStatusError) -> str:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
+    """Seconds the provider asks for, from one second to an hour: its word may slow us down, not stop us."""
     try:
-        return float(response.headers["retry-after"])
+        asked = float(response.headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return None if math.isnan(asked) else min(max(asked, 1.0), _PAUSE_SECONDS_MAX)
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -249,7 +253,10 @@ def _text(value: Any) -> str:
 
 
 def _instant(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"no instant is {seconds} s from 1970") from error
 
 
 # -------------------------------------------------------------------------------------------------------------- models

@@ -1,0 +1,82 @@
+"""What the gateway makes of answers no emulator gives."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from service.provider.errors import RateLimited, Unknown
+from service.provider.openai import gateway
+from service.provider.shapes import Credentials, JobOrder
+
+ORDER = JobOrder(
+    key="tp1_key", model="gpt-4o-mini-2024-07-18", training_file="file-1", validation_file=None,
+    epochs=1, batch_size=None, learning_rate_multiplier=None, suffix=None, seed=1,
+)  # fmt: skip
+JOB = {
+    "id": "ftjob-1",
+    "object": "fine_tuning.job",
+    "status": "queued",
+    "model": ORDER.model,
+    "training_file": "file-1",
+}
+
+
+class Server(HTTPServer):
+    """Gives one answer to everything."""
+
+    answer: tuple[int, dict[str, str], Any]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        status, headers, body = self.server.answer
+        content = json.dumps(body).encode()
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(status)
+        for name, value in (
+            {"Content-Type": "application/json", "Content-Length": str(len(content))} | headers
+        ).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), _Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def credentials(server: Server) -> Credentials:
+    return Credentials("compatible", f"http://127.0.0.1:{server.server_port}/v1", "sk-test")
+
+
+@pytest.mark.parametrize(
+    ("told", "pause"),
+    [("130", 130.0), ("0", 1.0), ("-5", 1.0), ("inf", 3600.0), ("86400000", 3600.0), ("nan", None), ("soon", None)],
+)
+def test_a_retry_after_slows_us_down_but_never_stops_us(server: Server, told: str, pause: float | None) -> None:
+    server.answer = 429, {"Retry-After": told}, {"error": {"message": "Slower.", "code": "rate_limit_exceeded"}}
+    with pytest.raises(RateLimited) as caught:
+        gateway.create_job(credentials(server), ORDER)
+    assert caught.value.retry_after_seconds == pause
+
+
+@pytest.mark.parametrize("created_at", [1e300, 10**17, -(10**17), "yesterday", None])
+def test_a_job_whose_answer_cannot_be_read_may_exist(server: Server, created_at: object) -> None:
+    server.answer = 200, {}, JOB | {"created_at": created_at}
+    with pytest.raises(Unknown):
+        gateway.create_job(credentials(server), ORDER)
