@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.stack import Emulator, Team
+from service.jobs.flows.outcomes import pause_after
+from service.kit import clock
+from service.provider.errors import AccountRefused, ProviderError, RateLimited, Unknown
+from tests.stack import SETTINGS, Emulator, Team
 from tests.until import until
 
 pytestmark = pytest.mark.usefixtures("workers")
@@ -67,6 +70,29 @@ def test_a_rate_limit_is_waited_out(team: Team, emulator: Emulator) -> None:
     job = team.accepted(dataset)
     team.job_in(job["id"], "succeeded")
     assert len(emulator.jobs_of(job["id"])) == 1
+
+
+def test_an_account_that_is_refused_is_left_alone_for_a_while(team: Team, emulator: Emulator) -> None:
+    dataset = team.ready()
+    emulator.fault(kind="status", status=401, code="invalid_api_key", times=2, **CREATE)
+    began = clock.monotonic()
+    job = team.accepted(dataset)
+    until(lambda: emulator.jobs_of(job["id"]), what="the account to be let in again")
+    assert clock.monotonic() - began >= 2 * float(SETTINGS["backoff_cap_seconds"])
+    team.job_in(job["id"], "succeeded")
+
+
+@pytest.mark.parametrize(
+    ("error", "pause"),
+    [
+        (RateLimited("Slower.", retry_after_seconds=130.0), 130.0),
+        (RateLimited("Slower."), float(SETTINGS["search_interval_seconds"])),
+        (Unknown("Nobody answered."), float(SETTINGS["search_interval_seconds"])),
+        (AccountRefused("Who are you?"), float(SETTINGS["backoff_cap_seconds"])),
+    ],
+)
+def test_what_no_job_is_to_blame_for_is_waited_out(error: ProviderError, pause: float) -> None:
+    assert pause_after(error) == pause
 
 
 def test_a_job_cancelled_while_it_is_being_created_ends_as_the_provider_says(team: Team, emulator: Emulator) -> None:

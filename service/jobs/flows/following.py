@@ -5,6 +5,7 @@ from uuid import UUID
 
 from service.jobs import progress, queries, rules
 from service.jobs.flows.orders import Order, look
+from service.jobs.flows.outcomes import pause_after
 from service.jobs.flows.submission import resolve
 from service.jobs.models import FOLLOW, Job
 from service.jobs.rules import State
@@ -14,7 +15,7 @@ from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
-from service.provider.errors import ProviderError, RateLimited, Refused
+from service.provider.errors import AccountRefused, ProviderError, RateLimited, Refused
 from service.provider.openai import gateway
 from service.provider.shapes import RemoteEvent, RemoteJob
 
@@ -110,6 +111,7 @@ def _look_later(claimed: Claim, error: ProviderError) -> None:
     log.warning("job.look_failed", reason=str(error))
     with unit_of_work(worker_for(claimed.team)) as session:
         job = work.recording(session, Job, claimed)
-        blameless = isinstance(error, RateLimited)
-        pause = error.retry_after_seconds if isinstance(error, RateLimited) else None
-        work.back_off(job, seconds=pause, blameless=blameless)
+        if isinstance(error, RateLimited | AccountRefused):
+            work.back_off(job, seconds=pause_after(error), blameless=True)
+        else:
+            work.back_off(job)

@@ -42,7 +42,7 @@ def record_refusal(order: Order, refusal: Refused | RateLimited) -> None:
             progress.end_unbilled(session, job, State.CANCELLED, "Cancelled; the provider never had it.", at)
         elif isinstance(refusal, RateLimited | AccountRefused):
             log.warning("job.refused_for_now", code=refusal.code, status=refusal.status)
-            work.back_off(job, seconds=pause_asked(refusal), blameless=True)
+            work.back_off(job, seconds=pause_after(refusal), blameless=True)
         else:
             note_error(job, refusal)
             progress.end_unbilled(session, job, State.FAILED, f"The provider refused: {refusal.message}", at)
@@ -77,9 +77,15 @@ def note_error(job: Job, error: ProviderError) -> None:
     job.error_code, job.error_message = error.code or "provider_refused", error.message
 
 
-def pause_asked(error: Exception) -> float | None:
-    """The provider's Retry-After, parsed by us: the SDK gives up above two minutes."""
-    return error.retry_after_seconds if isinstance(error, RateLimited) else None
+def pause_after(error: ProviderError) -> float:
+    """How long to leave the provider alone after an error no job is to blame for.
+
+    Attempts that do not count do not lengthen a pause either. Its Retry-After is parsed by us: the SDK gives up above
+    two minutes.
+    """
+    if isinstance(error, RateLimited) and error.retry_after_seconds is not None:
+        return error.retry_after_seconds
+    return settings().backoff_cap_seconds if isinstance(error, AccountRefused) else settings().search_interval_seconds
 
 
 def _cancel_if_stray(order: Order, remote: RemoteJob) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import DateTime, func, select
 
 from service.jobs import progress, rules
 from service.jobs.flows.orders import Order
-from service.jobs.flows.outcomes import adopt, cancel_extra, clear_intent, pause_asked
+from service.jobs.flows.outcomes import adopt, cancel_extra, clear_intent, pause_after
 from service.jobs.models import Job
 from service.jobs.rules import Search, State
 from service.kit import clock, logs, work
@@ -37,7 +37,7 @@ def search(order: Order) -> bool:
     except ProviderError as error:  # a search that fails is not an empty one
         log.warning("job.search_failed", reason=str(error))
         with unit_of_work(worker_for(order.claim.team)) as session:
-            work.back_off(work.recording(session, Job, order.claim), seconds=pause_asked(error), blameless=True)
+            work.back_off(work.recording(session, Job, order.claim), seconds=pause_after(error), blameless=True)
         return False
     candidates = [one for one in found if one.key is not None] or _without_owner(order, found)
     if candidates:

@@ -17,7 +17,7 @@ from sqlalchemy import func
 from service.jobs import progress, rules
 from service.jobs.flows.files import UploadUnderWay, upload
 from service.jobs.flows.orders import Order, look
-from service.jobs.flows.outcomes import note_error, pause_asked, record, record_refusal, record_unknown
+from service.jobs.flows.outcomes import note_error, pause_after, record, record_refusal, record_unknown
 from service.jobs.flows.searching import search
 from service.jobs.models import SUBMIT, Job
 from service.jobs.rules import State
@@ -83,14 +83,17 @@ def _upload_later(claimed: Claim, trouble: Exception) -> None:
         job = work.recording(session, Job, claimed)
         if isinstance(trouble, UploadUnderWay):
             work.back_off(job, seconds=settings().lock_busy_seconds, blameless=True)
-        elif isinstance(trouble, Refused) and not isinstance(trouble, AccountRefused):
+        elif isinstance(trouble, RateLimited | AccountRefused):
+            log.warning("job.upload_refused_for_now", code=trouble.code, status=trouble.status)
+            work.back_off(job, seconds=pause_after(trouble), blameless=True)
+        elif isinstance(trouble, Refused):
             note_error(job, trouble)
             progress.end_unbilled(
                 session, job, State.FAILED, f"The provider refused the training file: {trouble.message}", clock.now()
             )
         else:
             log.warning("job.upload_failed", reason=str(trouble))
-            work.back_off(job, seconds=pause_asked(trouble), blameless=isinstance(trouble, RateLimited))
+            work.back_off(job)
 
 
 def resolve(claimed: Claim) -> None:
