@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from service import catalog
 from service.api.deps import May
 from service.api.errors import problems
 from service.kit import clock
+from service.kit.bodies import Instant
 from service.kit.db import read_only
 from service.kit.identity import Actor
 from service.kit.pages import Page, page_of
@@ -32,7 +32,7 @@ def list_prices(
     actor: MayRead,
     provider: Provider = None,
     model: Annotated[str | None, Query(pattern=_NAME, description="Only this base model's, by its id.")] = None,
-    at: Annotated[AwareDatetime | None, Query(description="The prices in force at this instant, not now.")] = None,
+    at: Annotated[Instant | None, Query(description="The prices in force at this instant, not now.")] = None,
 ) -> Page[catalog.PriceView]:
     """Every price in force on one page, by provider, model and meter."""
     with read_only(actor) as session:

@@ -104,7 +104,9 @@ def create_key(
     *,
     role: Annotated[PlatformRole, typer.Option(help="Whose key it is.")],
     name: Annotated[str, typer.Option(help="What the key is for.")],
-    expires_in_days: Annotated[int | None, typer.Option(min=1, help="When it stops working; never if absent.")] = None,
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="When it stops working; never if absent.")
+    ] = None,
 ) -> None:
     """Make a key of an operator or of finance and print it, this once."""
     with unit_of_work(CLI) as session:

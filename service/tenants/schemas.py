@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.kit.bodies import Body
+from service.kit.bodies import Body, Instant
 from service.kit.ids import show
 from service.tenants.models import ApiKey, Team
 
@@ -80,7 +80,7 @@ class KeyCreate(Body):
         description="admin: everything in the team, keys included. member: datasets, jobs, models. viewer: reads. "
         "resolver: asks which model to use, nothing else."
     )
-    expires_at: AwareDatetime | None = Field(None, description="When the key stops working; null means never.")
+    expires_at: Instant | None = Field(None, description="When the key stops working; null means never.")
 
 
 class KeyView(BaseModel):

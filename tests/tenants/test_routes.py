@@ -134,6 +134,19 @@ def test_a_key_with_an_expiry_shows_it_and_one_in_the_past_is_refused(team: Team
     assert code(team.admin.post(keys, body)) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize("far", ["9999-12-31T23:59:59.999999-12:00", "9999-12-31T00:00:00Z"])
+def test_no_key_outlives_what_can_be_read_back(team: Team, far: str) -> None:
+    """Postgres would keep it, but no reader could have it: neither its team's list nor the resolvers, whoever asks."""
+    keys = f"/v1/teams/{team.slug}/keys"
+    refused = team.admin.post(keys, {"name": "for ever", "role": "viewer", "expires_at": far})
+    assert code(refused) == (422, "invalid_request")
+    assert refused.json()["errors"][0]["pointer"] == "#/expires_at"
+    assert team.admin.get(keys).status_code == 200
+    latest = {"name": "long", "role": "viewer", "expires_at": "9999-12-30T00:00:00Z"}
+    assert team.admin.post(keys, latest).status_code == 201
+    assert team.admin.get(keys).status_code == 200
+
+
 @pytest.mark.parametrize("role", ["operator", "finance", "root", ""])
 def test_no_key_of_the_platform_is_made_over_http(team: Team, operator: Client, role: str) -> None:
     for client in (team.admin, operator):
