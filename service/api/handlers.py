@@ -4,7 +4,7 @@ The handlers are `async` so that telling somebody about a failure never waits fo
 threads are what is short.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -57,7 +57,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     assert isinstance(error, RequestValidationError)  # noqa: S101
     if isinstance(error.body, bytes):  # FastAPI leaves a body alone whose content type is not JSON
         return respond(request, NotJson())
-    blames = [_blame(found) for found in error.errors()]
+    blames = [_blame(found, error.body) for found in error.errors()]
     where = "the body" if blames[0].pointer == "#" else blames[0].pointer or blames[0].parameter
     what = f"{where}: {blames[0].detail}"
     if len(blames) > 1:
@@ -65,16 +65,37 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     return respond(request, InvalidRequest(what=what), blames)
 
 
-def _blame(found: Mapping[str, Any]) -> Blame:
+def _blame(found: Mapping[str, Any], body: object) -> Blame:
     """Pydantic's finding without the offending input, which may be a secret or training text."""
     where, *path = found["loc"]
-    detail, code = found["msg"].rstrip("."), found["type"]
+    detail, code = found["msg"].removeprefix("Value error, ").rstrip("."), found["type"]
     if where != "body":
         return Blame(parameter=".".join(map(str, path)) or where, detail=detail, code=code)
     if code == "json_invalid":
         detail, path = f"{found['ctx']['error']} at character {path[0]}", []
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    elif not path and code == "missing":
+        detail = "it is missing"
+    elif code in ("model_attributes_type", "model_type", "dict_type"):
+        detail = "Input should be an object"
+    places = _places(path, body, with_absent=code == "missing")
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in places)
     return Blame(pointer="#" + "".join(f"/{part}" for part in escaped), detail=detail, code=code)
+
+
+def _places(path: Sequence[str | int], body: Any, *, with_absent: bool) -> Iterator[str | int]:
+    """The parts of Pydantic's path that are places in `body`: it also names the branch of a union it tried."""
+    for index, part in enumerate(path):
+        if _holds(body, part):
+            body = body[part]
+        elif not (with_absent and index == len(path) - 1):
+            continue
+        yield part
+
+
+def _holds(body: object, part: str | int) -> bool:
+    if isinstance(body, list):
+        return isinstance(part, int) and part < len(body)
+    return isinstance(body, dict) and part in body
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Ids: a UUIDv7 in the database, `prefix_` and 26 letters outside (TypeID). They sort by creation time."""
 
+from typing import Final
 from uuid import UUID
 
 import uuid_utils
@@ -8,6 +9,8 @@ from typeid import TypeID
 from typeid.errors import TypeIDException
 
 from service.kit.errors import NotFound
+
+_NOUNS: Final = {"dset": "dataset", "conn": "connection", "key": "API key"}  # others are their own prefix
 
 
 def new_id() -> UUID:
@@ -25,9 +28,9 @@ def read(prefix: str, text: str) -> UUID:
     try:
         typed = TypeID.from_string(text)
     except TypeIDException as error:
-        raise UnknownId(what=prefix, id=text) from error
+        raise UnknownId(what=_NOUNS.get(prefix, prefix), id=text) from error
     if typed.prefix != prefix:
-        raise UnknownId(what=prefix, id=text)
+        raise UnknownId(what=_NOUNS.get(prefix, prefix), id=text)
     return UUID(str(typed.uuid))
 
 

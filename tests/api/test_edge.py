@@ -112,6 +112,30 @@ def test_every_wrong_field_is_named(platform: Platform) -> None:
     assert all(blame["detail"] and blame["code"] for blame in body["errors"])
 
 
+@pytest.mark.parametrize(
+    ("hyperparameters", "pointer", "param"),
+    [
+        ({"n_epochs": 0}, "#/method/hyperparameters/n_epochs", "n_epochs"),
+        ({"batch_size": "big"}, "#/method/hyperparameters/batch_size", "batch_size"),
+        ({"epochs~/": 3}, "#/method/hyperparameters/epochs~0~1", "epochs~0~1"),
+        ([], "#/method/hyperparameters", "hyperparameters"),
+    ],
+)
+def test_a_pointer_leads_to_a_place_in_the_body(team: Team, hyperparameters: Any, pointer: str, param: str) -> None:
+    method = {"type": "supervised", "hyperparameters": hyperparameters}
+    body = problem(team.member.post("/v1/jobs", {"model": "m", "dataset": "d", "method": method}))
+    assert {blame["pointer"] for blame in body["errors"]} == {pointer}
+    assert body["error"]["param"] == param
+
+
+def test_the_words_are_those_of_json(platform: Platform) -> None:
+    def detail(body: Any) -> str:
+        return str(problem(platform.operator.post("/v1/teams", body))["errors"][0]["detail"])
+
+    assert detail([]) == "Input should be an object"
+    assert detail({"slug": "nul", "name": "\x00"}) == "the character U+0000 cannot be stored"
+
+
 def test_a_wrong_parameter_is_named(team: Team) -> None:
     body = problem(team.member.get("/v1/models?limit=0"))
     assert (body["errors"][0]["parameter"], body["error"]["param"]) == ("limit", "limit")

@@ -44,6 +44,11 @@ def test_a_malformed_or_foreign_id_is_not_found_and_nothing_worse(text: str) -> 
     assert refused.value.code == "not_found"
 
 
+def test_a_refusal_says_the_noun_and_not_its_prefix() -> None:
+    with pytest.raises(ids.UnknownId, match=r"^There is no dataset with the id 'x'\.$"):
+        ids.read("dset", "x")
+
+
 @given(st.text(max_size=60))
 def test_no_text_whatever_makes_reading_crash(text: str) -> None:
     with pytest.raises(ids.UnknownId):
