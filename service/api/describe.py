@@ -42,11 +42,20 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs") | {"Problem": schema}
         document["components"]["headers"] = {"x-request-id": _REQUEST_ID}
-        for operations in document["paths"].values():
+        for path, operations in document["paths"].items():
             for operation in operations.values():
+                operation["responses"] = _refused_by_the_edge(path, operation) | operation["responses"]
                 _correct(operation["responses"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _refused_by_the_edge(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """What no route names because none raises it: the database is away, a body is too slow, too large or not JSON."""
+    statuses = [503] if path.startswith("/v1/") else []
+    if "requestBody" in operation:
+        statuses += [408, 413, 415]
+    return {str(status): response for status, response in problems(*statuses).items()}
 
 
 def _correct(responses: dict[str, Any]) -> None:

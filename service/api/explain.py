@@ -17,7 +17,9 @@ class UnknownProblem(NotFound):
 
 
 @router.get("/problems/{code}", summary="Explain a problem", responses=problems(404))
-def explain_problem(code: Annotated[str, Path(examples=["model_not_found"])]) -> list[Explanation]:
+def explain_problem(
+    code: Annotated[str, Path(description="The `code` of an error's body.", examples=["model_not_found"])],
+) -> list[Explanation]:
     """What a problem's `type` stands for. One code may have several sentences, each with its status."""
     found = [one for one in explanations() if one.code == code]
     if not found:

@@ -20,11 +20,11 @@ Name = Annotated[str, Path(description="The model's name within your team.", exa
 AliasName = Annotated[str, Path(description="Any name you like for a place of use.", examples=["production"])]
 
 
-@router.get("/v1/models", summary="List models", responses=problems(401, 403, 503))
+@router.get("/v1/models", summary="List models", responses=problems(401, 403, 404, 503))
 def list_models(
     actor: Annotated[Actor, MayAsTeam("models:read")],
-    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+    after: Annotated[str | None, Query(description="`last_id` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items a page.")] = LIMIT_DEFAULT,
 ) -> Page[registry.ModelView]:
     """Your team's models with their versions and aliases, newest first."""
     with read_only(actor) as session:

@@ -45,6 +45,21 @@ def test_every_guarded_operation_says_which_scope_it_takes_and_how_it_refuses(do
             assert {"401", "403"} <= operation["responses"].keys(), f"{method} {path} hides its refusals"
 
 
+def test_every_refusal_before_and_behind_a_route_is_told(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        answers = operation["responses"].keys()
+        assert not path.startswith("/v1/") or "503" in answers, f"{method} {path} needs the database"
+        assert "requestBody" not in operation or {"408", "413", "415"} <= answers, f"{method} {path} takes a body"
+        cursors = [one for one in operation.get("parameters", []) if one["name"] == "after"]
+        assert not cursors or "404" in answers, f"{method} {path} takes a cursor"
+
+
+def test_every_parameter_is_explained(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        for one in operation.get("parameters", []):
+            assert one.get("description"), f"{method} {path} says nothing of {one['name']}"
+
+
 def test_every_refusal_is_a_problem(document: dict[str, Any]) -> None:
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, method, operation in operations(document):
