@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from service.jobs import progress, queries, rules
-from service.jobs.flows.orders import Order, look
+from service.jobs.flows.orders import Order, call_lease, look
 from service.jobs.flows.outcomes import pause_after
 from service.jobs.flows.submission import resolve
 from service.jobs.models import FOLLOW, Job
@@ -33,7 +33,7 @@ _MESSAGES = {
 def follow(ids: Sequence[UUID]) -> None:
     """Look at those of `ids` that are due and free, side by side, and write what is new."""
     with unit_of_work(WORKER) as session:
-        claims = work.claim(session, FOLLOW, ids)
+        claims = work.claim(session, FOLLOW, ids, seconds=call_lease())
     each(claims, _follow_one)
 
 

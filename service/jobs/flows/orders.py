@@ -44,6 +44,11 @@ class Order:
         return self.job.intent_at
 
 
+def call_lease() -> float:
+    """Over the client's timeout and the record after it: 70 s for 60 s."""
+    return max(settings().lease_seconds, settings().provider_timeout_seconds * 7 / 6)
+
+
 def look(claim: Claim) -> Order:
     """The claimed job as it stands now. Raises StaleClaim when it is somebody else's by now."""
     with unit_of_work(worker_for(claim.team), seconds=settings().worker_unit_seconds) as session:

@@ -16,7 +16,7 @@ from sqlalchemy import func
 
 from service.jobs import progress, rules
 from service.jobs.flows.files import UploadUnderWay, upload
-from service.jobs.flows.orders import Order, look
+from service.jobs.flows.orders import Order, call_lease, look
 from service.jobs.flows.outcomes import note_error, pause_after, record, record_refusal, record_unknown
 from service.jobs.flows.searching import search
 from service.jobs.models import SUBMIT, Job
@@ -42,12 +42,7 @@ def submit(ids: Sequence[UUID]) -> None:
 def claim(ids: Sequence[UUID]) -> list[Claim]:
     """Take the jobs, for as long as an upload and a call may last."""
     with unit_of_work(WORKER) as session:
-        return work.claim(session, SUBMIT, ids, seconds=_call_lease())
-
-
-def _call_lease() -> float:
-    """Over the client's timeout and the record after it: 70 s for 60 s."""
-    return max(settings().lease_seconds, settings().provider_timeout_seconds * 7 / 6)
+        return work.claim(session, SUBMIT, ids, seconds=call_lease())
 
 
 def _submit_one(claimed: Claim) -> None:
@@ -74,7 +69,7 @@ def _upload(order: Order) -> bool:
         job = work.recording(session, Job, order.claim)
         job.provider_file_id, job.provider_validation_file_id = training, validation_file
         progress.enter(session, job, State.SUBMITTING, "Creating the job at the provider.", clock.now())
-        work.renew_row(job, seconds=_call_lease())
+        work.renew_row(job, seconds=call_lease())
     return True
 
 
@@ -135,7 +130,7 @@ def intent(claimed: Claim) -> bool:
         if job.state != State.SUBMITTING or job.provider_job_id is not None or job.intent_at is not None:
             return False
         job.intent_at = func.clock_timestamp()
-        work.renew_row(job, seconds=_call_lease())
+        work.renew_row(job, seconds=call_lease())
     return True
 
 
