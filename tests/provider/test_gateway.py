@@ -35,9 +35,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def do_GET(self) -> None:
         status, headers, body = self.server.answer
         content = json.dumps(body).encode()
-        self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(status)
         for name, value in (
             {"Content-Type": "application/json", "Content-Length": str(len(content))} | headers
@@ -80,3 +83,18 @@ def test_a_job_whose_answer_cannot_be_read_may_exist(server: Server, created_at:
     server.answer = 200, {}, JOB | {"created_at": created_at}
     with pytest.raises(Unknown):
         gateway.create_job(credentials(server), ORDER)
+
+
+def test_an_events_words_can_be_stored_whatever_they_are(server: Server) -> None:
+    data = {"step": 7, "train_loss": float("nan"), "notes": ["a\0b", float("inf"), {"c\0": 1.5}], "train": True}
+    event = {"id": "ftevent-1", "object": "fine_tuning.job.event", "created_at": 1, "level": "info", "type": "metrics"}
+    server.answer = 200, {}, {"object": "list", "data": [event | {"message": "Step 7\0", "data": data}]}
+    (told,) = gateway.new_events(credentials(server), "ftjob-1", known=lambda _: False)
+    assert told.message == "Step 7\ufffd"
+    assert told.data == {"step": 7, "train_loss": None, "notes": ["a\ufffdb", None, {"c\ufffd": 1.5}], "train": True}
+
+
+def test_an_errors_words_can_be_stored_whatever_they_are(server: Server) -> None:
+    server.answer = 200, {}, JOB | {"created_at": 1, "error": {"code": "x" * 300, "message": "No\0", "param": None}}
+    told = gateway.get_job(credentials(server), "ftjob-1")
+    assert (told.error_code, told.error_message) == ("x" * 128, "No\ufffd")

@@ -23,6 +23,7 @@ from service.provider.shapes import SUBMISSION_KEY, Answer, Credentials, JobOrde
 
 _PAGE: Final = 100
 _PAUSE_SECONDS_MAX: Final = 3600.0
+_CODE_LENGTH_MAX: Final = 128
 _UNKNOWN_STATUSES: Final = {408, 409}
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
 
@@ -219,8 +220,8 @@ def _job(told: FineTuningJob) -> RemoteJob:
         epochs=_epochs(told),
         finished_at=_instant(told.finished_at) if told.finished_at else None,
         estimated_finish=_instant(told.estimated_finish) if told.estimated_finish else None,  # 0 means unknown
-        error_code=error.code if error else None,
-        error_message=error.message if error else None,
+        error_code=_storable(error.code)[:_CODE_LENGTH_MAX] if error else None,
+        error_message=_storable(error.message) if error else None,
         result_files=tuple(told.result_files or ()),
     )
 
@@ -241,9 +242,23 @@ def _event(told: FineTuningJobEvent) -> RemoteEvent:
         created_at=_instant(told.created_at),
         level=told.level,
         type=told.type or "message",
-        message=told.message,
-        data=data,
+        message=_storable(told.message),
+        data=_storable(data),
     )
+
+
+def _storable(told: Any) -> Any:
+    """What Postgres can keep of the provider's words: no U+0000, and no NaN or infinity, which a lost training tells.
+
+    A word that cannot be kept must not keep a job from being charged and ended.
+    """
+    if isinstance(told, str):
+        return told.replace("\0", "\ufffd")
+    if isinstance(told, float):
+        return told if math.isfinite(told) else None
+    if isinstance(told, dict):
+        return {_storable(name): _storable(value) for name, value in told.items()}
+    return [_storable(one) for one in told] if isinstance(told, list) else told
 
 
 def _text(value: Any) -> str:
