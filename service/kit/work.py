@@ -184,8 +184,9 @@ def proceed(row: Work, *, seconds: float = 0) -> None:
 
 
 def finish(row: Work) -> None:
-    """Nothing more is to be done with this row."""
+    """Nothing more is to be done with this row, by a person neither."""
     row.due_at = row.lease_until = row.hinted_at = None
+    row.attention = row.attention_since = None
     row.attempts = 0
 
 

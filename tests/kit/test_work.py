@@ -242,6 +242,14 @@ def test_asking_for_attention_stops_the_work_and_keeps_the_row(kind: Kind) -> No
     assert due(kind) == []
 
 
+def test_a_finished_row_asks_for_nobody(kind: Kind) -> None:
+    (one,) = add(kind)
+    (held,) = claim(kind, one)
+    end(held, lambda row: work.ask_for_attention(row, "the provider answers in riddles"))
+    end(held, work.finish)  # as a cancel of the user's does to a job the provider never had
+    assert (row(one).attention, row(one).attention_since) == (None, None)
+
+
 def test_a_woken_row_is_due_at_once_whatever_was_hinted(kind: Kind) -> None:
     (one,) = add(kind, due_at=since(-3600), hinted_at=since(0))
     with unit_of_work(SYSTEM) as session:

@@ -32,6 +32,7 @@ def test_a_look_that_gets_no_answer_is_nobody_elses_until_it_ends(own_platform: 
     began, fence = clock.monotonic(), fence_of(read("job", shown))
     until(lambda: fence_of(read("job", shown)) > fence, what="the next claim")
     assert clock.monotonic() - began >= TIMEOUT
+    emulator.http.delete("/_emulator/faults")
 
 
 def fence_of(job: UUID) -> int:
