@@ -111,6 +111,11 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         response = respond(request, MethodNotAllowed(method=request.method, allowed=allowed))
         response.headers["Allow"] = allowed
         return response
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # what json.loads refuses without saying where
+        blame = Blame(
+            pointer="#", detail="it is not UTF-8, nested too deeply, or holds a huge number", code="json_invalid"
+        )
+        return respond(request, InvalidRequest(what=f"the body: {blame.detail}"), [blame])
     return respond(request, InvalidRequest(what=error.detail), status=HTTPStatus(error.status_code))
 
 

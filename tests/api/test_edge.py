@@ -157,6 +157,19 @@ def test_broken_json_says_where(platform: Platform) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "unreadable",
+    [b'{"slug": "\xff"}', b"[" * 100_000, b'{"slug": ' + b"9" * 5000 + b"}"],
+    ids=["bytes", "deep", "huge"],
+)
+def test_json_that_python_cannot_read_is_refused_like_any_other(platform: Platform, unreadable: bytes) -> None:
+    body = problem(
+        platform.operator.post("/v1/teams", content=unreadable, headers={"content-type": "application/json"})
+    )
+    assert (body["status"], body["code"]) == (422, "invalid_request")
+    assert (body["errors"][0]["pointer"], body["errors"][0]["code"]) == ("#", "json_invalid")
+
+
 def test_a_body_that_is_not_said_to_be_json_is_not_guessed_at(platform: Platform) -> None:
     body = problem(platform.operator.post("/v1/teams", content=b"{}"))
     assert (body["status"], body["code"]) == (415, "not_json")
