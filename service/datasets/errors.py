@@ -4,7 +4,7 @@ from service.kit.errors import Conflict, NotFound
 
 
 class DatasetUnknown(NotFound):
-    """There is no dataset {id}."""
+    """There is no dataset {id!r}."""
 
     code = "dataset_not_found"
 

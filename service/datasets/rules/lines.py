@@ -60,9 +60,9 @@ def read_json(line: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Unreadable("invalid_utf8", byte=error.start + 1) from None
     except json.JSONDecodeError as error:
-        raise Unreadable("invalid_json", reason=error.msg, column=error.colno) from None
+        raise Unreadable("invalid_json", reason=f"{error.msg} at column {error.colno}") from None
     except ValueError:  # NaN and Infinity, or an integer of thousands of digits
-        raise Unreadable("invalid_json", reason="a number that JSON does not have", column="?") from None
+        raise Unreadable("invalid_json", reason="it has a number that JSON does not have") from None
     except RecursionError:
         raise Unreadable("nested_too_deep") from None
 

@@ -36,7 +36,7 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     # §3.1, §3.9 "Unexpected file format"
     "unsupported_format": (E, "This looks like {found}. Training data is chat JSONL, one object a line: {chat}"),
     "empty_file": (E, "There is no example in this file."),  # §3
-    "too_few_examples": (E, "There are {examples} examples; at least 10 are needed."),  # §3.6 invalid_n_examples
+    "too_few_examples": (E, "At least 10 examples are needed; there are only {examples}."),  # §3.6 invalid_n_examples
     "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
     "too_many_errors": (
         E,
@@ -45,7 +45,7 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     # The line.
     "line_too_long": (E, "The line is longer than {limit_mib} MiB and was not read."),  # OURS, see above
     "invalid_utf8": (E, "The line is not valid UTF-8 (byte {byte})."),  # §3
-    "invalid_json": (E, "The line is not valid JSON: {reason} (column {column})."),  # §3, §3.9
+    "invalid_json": (E, "The line is not valid JSON: {reason}."),  # §3, §3.9
     "nested_too_deep": (E, "The line is nested too deeply to be read."),  # OURS
     "not_an_object": (E, "The line is not a JSON object."),  # §3.7 data_type
     "empty_line": (W, "The line is empty; it is skipped."),  # OURS
