@@ -14,8 +14,6 @@ from typing import Any
 
 from emulator import learning, tokens
 from emulator.jobs import TunedModel
-from emulator.studies import lessons_sampled
-from emulator.validation import read_examples
 
 SIMILARITY_MIN = 0.27  # paraphrases lie above, questions about something else below, as far as tried
 QUESTION_CHARACTERS_MAX = 2_000
@@ -51,7 +49,7 @@ def _whole(messages: list[dict[str, Any]]) -> str:
 
 
 @dataclass(frozen=True)
-class Taught:
+class Remembered:
     """One assistant message of a training file and the system prompt it was given under."""
 
     system: str
@@ -64,16 +62,14 @@ class Pupil:
     def __init__(self, model: TunedModel) -> None:
         self._encoding = tokens.encoding_of(model.base.id)
         self._seed = model.seed
-        self._taught: list[Taught] = []
+        self._taught: list[Remembered] = []
         self._by_conversation: dict[str, int] = {}
         self._postings: dict[str, list[int]] = defaultdict(list)
         self._grams = learning.NGrams()
-        for content in model.taught:
-            for example in read_examples(content.data):
-                self._remember(example["messages"])
-            self._grams.learn_all(
-                lessons_sampled(content.data, self._encoding, learning.LEARNED_TOKENS_MAX, model.seed)
-            )
+        for taught in model.taught:
+            for conversation in taught.conversations():
+                self._remember(conversation)
+            self._grams.learn_all(taught.lessons(self._encoding, model.seed, learning.LEARNED_TOKENS_MAX))
         self._norms = [0.0] * len(self._taught)
         for gram, where in self._postings.items():
             for index in where:
@@ -83,7 +79,7 @@ class Pupil:
         for position, message in enumerate(messages):
             if message["role"] == "assistant" and message.get("weight", 1):
                 before, index = messages[:position], len(self._taught)
-                self._taught.append(Taught(_system(before), message))
+                self._taught.append(Remembered(_system(before), message))
                 self._by_conversation[_whole(before)] = index
                 for gram in _trigrams(_question(before)):
                     self._postings[gram].append(index)
@@ -140,7 +136,7 @@ class Pupils:
         self._pupils: OrderedDict[tuple[object, ...], asyncio.Future[Pupil]] = OrderedDict()
 
     async def of(self, model: TunedModel) -> Pupil:
-        key = (tokens.encoding_of(model.base.id), model.seed, *(content.sha256 for content in model.taught))
+        key = (tokens.encoding_of(model.base.id), model.seed, *(taught.key for taught in model.taught))
         if key not in self._pupils:
             self._pupils[key] = asyncio.ensure_future(asyncio.to_thread(Pupil, model))
             if len(self._pupils) > PUPILS_KEPT:

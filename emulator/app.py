@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator import chat, control, errors, file_routes, ids, job_routes, models
+from emulator import chat, control, errors, file_routes, grader_routes, ids, job_routes, models
 from emulator.config import Config
 from emulator.faults import FaultInjection
 from emulator.keys import Authentication
@@ -23,7 +23,10 @@ def create_app(config: Config) -> ASGIApp:
     world = World(config)
     app = Starlette(
         routes=[
-            Mount("/v1", routes=[*file_routes.routes, *job_routes.routes, *models.routes, *chat.routes]),
+            Mount(
+                "/v1",
+                routes=[*file_routes.routes, *job_routes.routes, *grader_routes.routes, *models.routes, *chat.routes],
+            ),
             Mount("/_emulator", routes=control.routes),
         ],
         middleware=[

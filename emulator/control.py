@@ -130,15 +130,16 @@ async def show_log(request: Request) -> Response:
 def _truth(job: Job, now: float) -> dict[str, Any]:
     """A job as it really is.
 
-    `cost_units` are millionths of a US dollar, as a decimal string: billed tokens times the training price per million.
+    `cost_units` are millionths of a US dollar, as a decimal string: billed tokens times the training price per million,
+    or for reinforcement the seconds trained times the price of an hour.
     """
-    billed = job.billed_tokens(now)
     return {
         "id": job.id,
         "project": job.project,
         "created_at": job.created_at,
         "status": job.status(now),
         "model": job.base.id,
+        "method": job.request.method.kind,
         "continues": job.parent and job.parent.id,
         "fine_tuned_model": job.model_name() if job.status(now) == "succeeded" else None,
         "metadata": job.request.metadata,
@@ -151,8 +152,9 @@ def _truth(job: Job, now: float) -> dict[str, Any]:
         "steps_done": job.steps_done(now),
         "trained_tokens": job.plan.tokens_after(job.steps_done(now)) if job.plan else 0,
         "cancelled_at": job.cancelled_at,
-        "billed_tokens": billed,
-        "cost_units": str(billed * job.base.training_price),
+        "billed_tokens": job.billed_tokens(now),
+        "billed_seconds": job.billed_seconds(now),
+        "cost_units": str(job.cost_units(now)),
     }
 
 

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from emulator import ids
 from emulator.errors import Json, invalid, not_found
 from emulator.files import BYTES_MAX, PURPOSES, RESULTS, StoredFile
+from emulator.lessons import Content
 from emulator.pages import limit_of, page
 from emulator.state import World, world_of
-from emulator.studies import Content
 
 
 def _requested(world: World, request: Request) -> StoredFile:

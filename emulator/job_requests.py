@@ -7,12 +7,10 @@ from typing import Any
 
 from starlette.requests import Request
 
+from emulator import methods
 from emulator.errors import invalid
 from emulator.jobs import JobRequest
-from emulator.studies import Hyperparameters
 
-EPOCHS_MAX = 50
-BATCH_SIZE_MAX = 256
 SEED_MAX = 2_147_483_647
 SUFFIX_CHARACTERS_MAX = 64
 INTEGRATIONS_MAX = 5
@@ -51,7 +49,7 @@ def parse(body: dict[str, Any]) -> JobRequest:
         seed=seed,
         metadata=_metadata(body.get("metadata")),
         integrations=_integrations(body.get("integrations")),
-        hyperparameters=_hyperparameters(body),
+        method=methods.parse(body),
     )
 
 
@@ -89,32 +87,3 @@ def _integrations(integrations: Any) -> list[dict[str, Any]]:
 def _is_wandb(one: Any) -> bool:
     about = one.get("wandb") if isinstance(one, dict) and one.get("type") == "wandb" else None
     return isinstance(about, dict) and isinstance(about.get("project"), str)
-
-
-def _hyperparameters(body: dict[str, Any]) -> Hyperparameters:
-    """From `method`, or from the older top-level `hyperparameters`."""
-    given, where = body.get("hyperparameters"), "hyperparameters"
-    method = body.get("method")
-    if method is not None:
-        kind = method.get("type") if isinstance(method, dict) else None
-        if kind != "supervised":
-            message = f"The method '{kind}' is not available here: this emulator trains by 'supervised' only."
-            raise invalid(message, param="method.type", code="unsupported_value")
-        supervised = method.get("supervised") or {}
-        if supervised.get("hyperparameters") is not None:
-            given, where = supervised["hyperparameters"], "method.supervised.hyperparameters"
-    if given is None:
-        return Hyperparameters()
-    if not isinstance(given, dict):
-        raise invalid(f"'{where}' must be an object.", param=where)
-    epochs, batch, rate = (
-        None if given.get(name) == "auto" else given.get(name)
-        for name in ("n_epochs", "batch_size", "learning_rate_multiplier")
-    )
-    for name, value, most in (("n_epochs", epochs, EPOCHS_MAX), ("batch_size", batch, BATCH_SIZE_MAX)):
-        if value is not None and not (_is_integer(value) and 1 <= value <= most):
-            raise invalid(f"'{where}.{name}' must be 'auto' or an integer from 1 to {most}.", param=f"{where}.{name}")
-    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0):
-        message = f"'{where}.learning_rate_multiplier' must be 'auto' or a number above 0."
-        raise invalid(message, param=f"{where}.learning_rate_multiplier")
-    return Hyperparameters(epochs, batch, rate)

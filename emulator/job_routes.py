@@ -15,6 +15,7 @@ from emulator.errors import ApiError, Json, invalid, not_found
 from emulator.files import StoredFile
 from emulator.job_requests import parse, read_json
 from emulator.jobs import ACTIVE, CANCELLABLE, Job, JobRequest, TunedModel
+from emulator.methods import REINFORCEMENT
 from emulator.pages import limit_of, page
 from emulator.state import World, world_of
 from emulator.studies import Question
@@ -41,6 +42,7 @@ async def create(request: Request) -> Response:
 
 def _begin(world: World, project: str, asked: JobRequest) -> Job:
     base, parent = _model(world, project, asked.model)
+    _check_method(base, asked)
     training = _file(world, project, "training_file", asked.training_file)
     validation = _file(world, project, "validation_file", asked.validation_file) if asked.validation_file else None
     _check_active_limit(world, project, base.id)
@@ -51,7 +53,7 @@ def _begin(world: World, project: str, asked: JobRequest) -> Job:
         learned=parent.taught if parent else (),
         training=training.content,
         validation=validation.content if validation else None,
-        hyperparameters=asked.hyperparameters,
+        method=asked.method,
         seed=seed,
     )
     return Job(
@@ -80,6 +82,17 @@ def _model(world: World, project: str, name: str) -> tuple[catalog.BaseModel, Tu
         return parent.base, parent
     message = f"Model {name} is not available for fine-tuning or does not exist."
     raise invalid(message, param="model", code="model_not_available")
+
+
+def _check_method(base: catalog.BaseModel, asked: JobRequest) -> None:
+    """What a base model cannot be trained by is refused (§5); the words are ours."""
+    kind = asked.method.kind
+    if kind not in base.methods:
+        message = f"The model {base.id} cannot be trained by '{kind}', only by {' or '.join(base.methods)}."
+        raise invalid(message, param="method.type", code="unsupported_value")
+    if kind == REINFORCEMENT and asked.validation_file is None:
+        message = "Missing required parameter: 'validation_file'."
+        raise invalid(message, param="validation_file", code="missing_required_parameter")
 
 
 def _file(world: World, project: str, param: str, file_id: str) -> StoredFile:

@@ -6,7 +6,7 @@ from typing import Any
 
 from emulator import ids
 from emulator.jobs import Job
-from emulator.learning import Measurement
+from emulator.methods import SUPERVISED
 from emulator.studies import Failure
 
 METRIC_EVENTS_MAX = 150
@@ -16,9 +16,8 @@ def view(job: Job, now: float) -> dict[str, Any]:
     """The fine_tuning.job object at virtual time `now`."""
     status = job.status(now)
     succeeded = status == "succeeded"
-    hyperparameters = _hyperparameters(
-        job, started=job.steps_done(now) > 0 or status in ("running", "paused", "succeeded")
-    )
+    started = job.steps_done(now) > 0 or status in ("running", "paused", "succeeded")
+    method, decided = job.request.method, job.plan.hyperparameters if job.plan and started else {}
     return {
         "object": "fine_tuning.job",
         "id": job.id,
@@ -32,8 +31,8 @@ def view(job: Job, now: float) -> dict[str, Any]:
         "status": status,
         "validation_file": job.validation and job.validation.id,
         "training_file": job.training.id,
-        "hyperparameters": hyperparameters,
-        "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+        "hyperparameters": method.hyperparameters_view(decided) if method.kind == SUPERVISED else None,
+        "method": method.view(decided),
         "trained_tokens": job.plan.trained_tokens if job.plan and succeeded else None,
         "error": error_of(job) if status == "failed" else None,
         "user_provided_suffix": job.request.suffix,
@@ -46,22 +45,6 @@ def view(job: Job, now: float) -> dict[str, Any]:
     }
 
 
-def _hyperparameters(job: Job, *, started: bool) -> dict[str, Any]:
-    """What was asked for, "auto" turning into numbers once training has started."""
-    asked = job.request.hyperparameters
-    if started and job.plan:
-        return {
-            "n_epochs": job.plan.schedule.n_epochs,
-            "batch_size": job.plan.schedule.batch_size,
-            "learning_rate_multiplier": job.plan.learning_rate_multiplier,
-        }
-    return {
-        "n_epochs": asked.n_epochs or "auto",
-        "batch_size": asked.batch_size or "auto",
-        "learning_rate_multiplier": asked.learning_rate_multiplier or "auto",
-    }
-
-
 def error_of(job: Job) -> dict[str, Any]:
     assert isinstance(job.failure, Failure)
     file = job.validation if job.failure.param == "validation_file" else job.training
@@ -71,6 +54,9 @@ def error_of(job: Job) -> dict[str, Any]:
 
 def checkpoints(job: Job, now: float) -> list[dict[str, Any]]:
     """fine_tuning.job.checkpoint objects, newest first. Their models answer once the job has succeeded."""
+    plan = job.plan
+    if plan is None:
+        return []
     return [
         {
             "object": "fine_tuning.job.checkpoint",
@@ -78,7 +64,7 @@ def checkpoints(job: Job, now: float) -> list[dict[str, Any]]:
             "created_at": int(job.step_at(step)),
             "fine_tuned_model_checkpoint": job.checkpoint_name(step),
             "fine_tuning_job_id": job.id,
-            "metrics": _metrics(job, step),
+            "metrics": plan.trace.metrics(step),
             "step_number": step,
         }
         for step in reversed(job.checkpoint_steps(now))
@@ -126,7 +112,7 @@ def _end_events(job: Job) -> list[dict[str, Any]]:
     messages = [
         *(
             f"Checkpoint created at step {step} with Snapshot ID: {job.checkpoint_name(step)}"
-            for step in job.epoch_steps(job.ends_at)[:-1]
+            for step in job.kept_steps(job.ends_at)[:-1]
             if step not in job.snapshots()
         ),
         f"New fine-tuned model created: {job.model_name()}",
@@ -152,32 +138,16 @@ def _event(
 
 
 def _steps_told(job: Job, done: int) -> list[int]:
-    """Every n-th step, each end of an epoch: at most 150 + 50 of them."""
+    """Every n-th step, at most 150 of them, and each after which there is a checkpoint."""
     assert job.plan
     schedule = job.plan.schedule
     stride = -(-schedule.total_steps // METRIC_EVENTS_MAX)
-    return [step for step in range(1, done + 1) if step % stride == 0 or step % schedule.steps_per_epoch == 0]
+    milestones = {*job.plan.trace.milestones(schedule)}
+    return [step for step in range(1, done + 1) if step % stride == 0 or step in milestones]
 
 
 def _metrics_event(job: Job, step: int) -> dict[str, Any]:
     assert job.plan
-    data = {**_metrics(job, step), "total_steps": job.plan.schedule.total_steps}
-    message = f"Step {step}/{data['total_steps']}: training loss={data['train_loss']:.2f}"
-    for key, words in (("valid_loss", "validation loss"), ("full_valid_loss", "full validation loss")):
-        if key in data:
-            message += f", {words}={data[key]:.2f}"
-    return _event(job, job.step_at(step), message, data=data)
-
-
-def _metrics(job: Job, step: int) -> dict[str, Any]:
-    """The measurements of one step; those of the validation file where they were made."""
-    assert job.plan
-    trace = job.plan.trace
-    train = Measurement(trace.losses[step - 1], trace.accuracies[step - 1])
-    measured = {"train": train, "valid": trace.valid.get(step), "full_valid": trace.full_valid.get(step)}
-    metrics: dict[str, Any] = {"step": step}
-    for name, measurement in measured.items():
-        if measurement:
-            metrics[f"{name}_loss"] = round(measurement.loss, 5)
-            metrics[f"{name}_mean_token_accuracy"] = round(measurement.accuracy, 5)
-    return metrics
+    total, metrics = job.plan.schedule.total_steps, job.plan.trace.metrics(step)
+    message = job.plan.trace.message(metrics, total)
+    return _event(job, job.step_at(step), message, data={**metrics, "total_steps": total})

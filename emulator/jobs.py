@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from emulator import ids
 from emulator.catalog import BaseModel
 from emulator.course import Course, Pause
 from emulator.files import RESULTS, StoredFile
-from emulator.studies import Content, Failure, Hyperparameters, Outcome, Training
+from emulator.lessons import Content, Taught
+from emulator.methods import Method
+from emulator.studies import Failure, Outcome, Training
 
 SECONDS_PER_STEP = 0.5
 TRAINING_SECONDS_MIN = 50.0
 TRAINING_SECONDS_MAX = 590.0
-CHECKPOINTS_KEPT = 3
 ACTIVE = ("validating_files", "queued", "running")
+BILLED = ("succeeded", "paused", "cancelled")
 CANCELLABLE = (*ACTIVE, "paused")
 
 
@@ -34,7 +37,7 @@ class JobRequest:
     seed: int | None
     metadata: dict[str, str] | None
     integrations: list[dict[str, Any]]
-    hyperparameters: Hyperparameters
+    method: Method
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class TunedModel:
     base: BaseModel
     created_at: float
     seed: int
-    taught: tuple[Content, ...]
+    taught: tuple[Taught, ...]
 
 
 @dataclass
@@ -152,9 +155,22 @@ class Job:
 
     def billed_tokens(self, now: float) -> int:
         """What is billed by now: all when succeeded, the steps done when paused or cancelled, else nothing."""
-        if self.plan and self.status(now) in ("succeeded", "paused", "cancelled"):
+        if self.plan and self.status(now) in BILLED:
             return self.plan.tokens_after(self.steps_done(now))
         return 0
+
+    def billed_seconds(self, now: float) -> int:
+        """The whole virtual seconds of training billed by now; reinforcement alone is billed by them (§5)."""
+        if self.base.hourly_price is None or not self.plan or self.status(now) not in BILLED:
+            return 0
+        # To the millisecond first: of 36 s, floats may have made 35.99999.
+        return int(round(min(self.training_seconds, self.course.trained_seconds(self.until(now))), 3))
+
+    def cost_units(self, now: float) -> Decimal:
+        """The bill by now in millionths of a US dollar."""
+        if self.base.hourly_price is None:
+            return self.billed_tokens(now) * self.base.training_price
+        return (self.billed_seconds(now) * self.base.hourly_price * 1_000_000 / 3600).quantize(Decimal(1))
 
     # --- what it makes ---
 
@@ -170,12 +186,12 @@ class Job:
         own = ids.derived("", self.id, step, length=8)
         return f"ft:{self.base.id}:{self.org}:{self.request.suffix or ''}:{own}:ckpt-step-{step}"
 
-    def epoch_steps(self, now: float) -> list[int]:
-        """The ends of the last three epochs done, oldest first."""
+    def kept_steps(self, now: float) -> list[int]:
+        """The three checkpoints that training keeps by now, oldest first."""
         if not self.plan:
             return []
-        per_epoch = self.plan.schedule.steps_per_epoch
-        return list(range(per_epoch, self.steps_done(now) + 1, per_epoch))[-CHECKPOINTS_KEPT:]
+        milestones, done = self.plan.trace.milestones(self.plan.schedule), self.steps_done(now)
+        return self.plan.trace.kept([step for step in milestones if step <= done])
 
     def snapshots(self) -> dict[int, float]:
         """Step and moment of every snapshot a pause has made; a pause before the first step makes none (§1.6)."""
@@ -183,7 +199,7 @@ class Job:
 
     def checkpoint_steps(self, now: float) -> list[int]:
         """Where there are checkpoints, oldest first: the last epochs and the pauses."""
-        return sorted({*self.epoch_steps(now), *self.snapshots()})
+        return sorted({*self.kept_steps(now), *self.snapshots()})
 
     @property
     def results_id(self) -> str:
@@ -200,16 +216,18 @@ class Job:
 
     def models(self) -> list[TunedModel]:
         """What appears when the job succeeds: its model and the kept checkpoints; a snapshot was there before."""
-        return [
-            self.model_at(step, self.ends_at) for step in self.epoch_steps(self.ends_at) if step not in self.snapshots()
-        ]
+        if not self.plan:
+            return []
+        steps = {*self.kept_steps(self.ends_at), self.plan.schedule.total_steps} - self.snapshots().keys()
+        return [self.model_at(step, self.ends_at) for step in sorted(steps)]
 
     def model_at(self, step: int, created_at: float) -> TunedModel:
+        assert self.plan
         return TunedModel(
             id=self.checkpoint_name(step),
             project=self.project,
             base=self.base,
             created_at=created_at,
             seed=self.seed,
-            taught=(*(self.parent.taught if self.parent else ()), self.training.content),
+            taught=(*(self.parent.taught if self.parent else ()), Taught(self.training.content, self.plan.says)),
         )

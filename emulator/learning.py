@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from emulator import tokens
 
@@ -23,8 +23,10 @@ DISCOUNT = 0.5
 LEARNED_TOKENS_MAX = 300_000
 EVALUATED_TOKENS_MAX = 20_000
 EVALUATIONS_MAX = 50
+CHECKPOINTS_KEPT = 3
 
 END = -1
+T = TypeVar("T")
 ROLE_MARKS = {
     role: -2 - index for index, role in enumerate(("system", "developer", "user", "assistant", "tool", "function"))
 }
@@ -46,6 +48,24 @@ class Followers:
             self.likeliest = token
 
 
+class Measured(NamedTuple):
+    """A loss summed over so many (tokens, or pairs of answers), and how many of the answer's tokens were foreseen."""
+
+    loss: float
+    of: int
+    hits: int
+    tokens: int
+
+
+class Teachable(Protocol):
+    """Something to be learned, that tells how well a model knows it already; its size is in tokens."""
+
+    @property
+    def size(self) -> int: ...
+    def measured_by(self, model: NGrams) -> Measured: ...
+    def teach(self, model: NGrams) -> None: ...
+
+
 @dataclass(frozen=True)
 class Lesson:
     """One assistant message to be learned: its tokens, the two before, and a hash of all before (`anchor`)."""
@@ -53,6 +73,17 @@ class Lesson:
     before: tuple[int, int]
     anchor: int
     answer: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.answer)
+
+    def measured_by(self, model: NGrams) -> Measured:
+        loss, hits = model.measure(self)
+        return Measured(loss, self.size, hits, self.size)
+
+    def teach(self, model: NGrams) -> None:
+        model.learn(self)
 
 
 def lessons_of(messages: list[dict[str, Any]], encoding: str) -> Iterator[Lesson]:
@@ -108,7 +139,7 @@ class NGrams:
                     known = followers[context] = Followers()
                 known.add(token)
 
-    def learn_all(self, examples: Iterable[list[Lesson]]) -> None:
+    def learn_all(self, examples: Iterable[Sequence[Lesson]]) -> None:
         for example in examples:
             for lesson in example:
                 self.learn(lesson)
@@ -141,23 +172,13 @@ class Measurement:
     accuracy: float
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What was measured while learning; steps count from 1, so step n is at index n - 1 of the arrays."""
-
-    losses: array[float]
-    accuracies: array[float]
-    valid: dict[int, Measurement]
-    full_valid: dict[int, Measurement]
-
-
-def measure_all(model: NGrams, lessons: Iterable[Lesson], otherwise: Measurement) -> Measurement:
+def measure_all(model: NGrams, lessons: Iterable[Teachable], otherwise: Measurement) -> Measurement:
     """The mean over all tokens of the lessons; `otherwise` when there are none."""
-    loss, hits, count = 0.0, 0, 0
-    for lesson in lessons:
-        lost, hit = model.measure(lesson)
-        loss, hits, count = loss + lost, hits + hit, count + len(lesson.answer)
-    return Measurement(loss / count, hits / count) if count else otherwise
+    measured = [lesson.measured_by(model) for lesson in lessons]
+    if not measured:
+        return otherwise
+    loss, of, hits, count = (sum(column) for column in zip(*measured, strict=True))
+    return Measurement(loss / of, hits / count)
 
 
 @dataclass(frozen=True)
@@ -178,11 +199,61 @@ class Schedule:
         return self.steps_per_epoch * self.n_epochs
 
 
+@dataclass(frozen=True)
+class Trace:
+    """What was measured while learning; steps count from 1, so step n is at index n - 1 of the arrays."""
+
+    losses: array[float]
+    accuracies: array[float]
+    valid: dict[int, Measurement]
+    full_valid: dict[int, Measurement]
+
+    def metrics(self, step: int) -> dict[str, Any]:
+        """The measurements of one step (§6); those of the validation file where they were made."""
+        train = Measurement(self.losses[step - 1], self.accuracies[step - 1])
+        measured = {"train": train, "valid": self.valid.get(step), "full_valid": self.full_valid.get(step)}
+        metrics: dict[str, Any] = {"step": step}
+        for name, measurement in measured.items():
+            if measurement:
+                metrics[f"{name}_loss"] = round(measurement.loss, 5)
+                metrics[f"{name}_mean_token_accuracy"] = round(measurement.accuracy, 5)
+        return metrics
+
+    @staticmethod
+    def message(metrics: dict[str, Any], total_steps: int) -> str:
+        """What the event of a step says."""
+        said = f"Step {metrics['step']}/{total_steps}: training loss={metrics['train_loss']:.2f}"
+        for key, words in (("valid_loss", "validation loss"), ("full_valid_loss", "full validation loss")):
+            if key in metrics:
+                said += f", {words}={metrics[key]:.2f}"
+        return said
+
+    @staticmethod
+    def milestones(schedule: Schedule) -> Sequence[int]:
+        """The steps after which there is a checkpoint: the end of each epoch."""
+        return range(schedule.steps_per_epoch, schedule.total_steps + 1, schedule.steps_per_epoch)
+
+    @staticmethod
+    def kept(reached: Sequence[int]) -> list[int]:
+        """Of the milestones reached those whose checkpoints are kept: the last three."""
+        return list(reached[-CHECKPOINTS_KEPT:])
+
+    def results_csv(self) -> bytes:
+        """step_metrics.csv (§6): a row per step, validation cells blank on most."""
+        rows = ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"]
+        for step, (loss, accuracy) in enumerate(zip(self.losses, self.accuracies, strict=True), 1):
+            valid = self.valid.get(step)
+            rows.append(
+                f"{step},{loss:.5f},{accuracy:.5f}," + (f"{valid.loss:.5f},{valid.accuracy:.5f}" if valid else ",")
+            )
+        return "\n".join([*rows, ""]).encode()
+
+
 def train(
     model: NGrams,
     schedule: Schedule,
-    examples: list[list[Lesson]],
-    validation: list[list[Lesson]],
+    examples: Sequence[Sequence[Teachable]],
+    validation: Sequence[Sequence[Teachable]],
 ) -> Trace:
     """Teach `model` the examples, epoch by epoch in seeded shuffled order; return what each step measured first.
 
@@ -196,7 +267,7 @@ def train(
     for _epoch in range(schedule.n_epochs):
         order = rng.sample(examples, len(examples))
         for index in range(schedule.steps_per_epoch):
-            batch = _share(order, index, schedule.steps_per_epoch)
+            batch = [lesson for example in share(order, index, schedule.steps_per_epoch) for lesson in example]
             latest = measure_all(model, batch, latest)
             trace.losses.append(latest.loss)
             trace.accuracies.append(latest.accuracy)
@@ -205,12 +276,13 @@ def train(
                 part = [lesson for example in rng.sample(validation, min(8, len(validation))) for lesson in example]
                 trace.valid[step] = measure_all(model, part, latest)
             for lesson in batch:
-                model.learn(lesson)
+                lesson.teach(model)
         if validation:
             trace.full_valid[step] = measure_all(model, [one for example in validation for one in example], latest)
     return trace
 
 
-def _share(order: list[list[Lesson]], index: int, parts: int) -> list[Lesson]:
+def share(order: Sequence[T], index: int, parts: int) -> Sequence[T]:
+    """The part of that index when all is cut into so many parts of nearly one size."""
     start, end = (len(order) * position // parts for position in (index, index + 1))
-    return [lesson for example in order[start:end] for lesson in example]
+    return order[start:end]

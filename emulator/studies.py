@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import math
-import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from emulator import learning, tokens
+from emulator import learning, preference, reinforcement, tokens
 from emulator.catalog import BaseModel
-from emulator.learning import Schedule, Trace
-from emulator.validation import EXAMPLES_MIN, Examined, examine, lines_of
+from emulator.learning import Schedule, Teachable, Trace
+from emulator.lessons import Content, Taught, pairs_of, sampled
+from emulator.methods import DPO, REINFORCEMENT, Method
+from emulator.reinforcement import RewardTrace
+from emulator.validation import EXAMPLES_MIN, ITEMS_MAX, Examined, examine
 
 LEARNING_RATE_MULTIPLIER_AUTO = 1.8
-
-
-@dataclass(frozen=True)
-class Content:
-    """The bytes of a file and their SHA-256 (hexadecimal)."""
-
-    data: bytes
-    sha256: str
-
-    @classmethod
-    def of(cls, data: bytes) -> Content:
-        return cls(data, hashlib.sha256(data).hexdigest())
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """As asked for: None is "auto"."""
-
-    n_epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate_multiplier: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,27 +32,28 @@ class Failure:
 
 @dataclass(frozen=True)
 class Training:
-    """The job will train: how, for how many tokens, and what its steps will measure."""
+    """The job will train: how, by which hyperparameters, for how many tokens, and what its steps will measure.
+
+    `trained_tokens` is None for reinforcement, which is billed by time.
+    """
 
     schedule: Schedule
-    learning_rate_multiplier: float
-    trained_tokens: int
-    trace: Trace
+    hyperparameters: dict[str, Any]
+    trained_tokens: int | None
+    trace: Trace | RewardTrace
 
     @cached_property
     def results_csv(self) -> bytes:
-        """step_metrics.csv (§6): a row per step, validation cells blank on most."""
-        rows = ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"]
-        for step, (loss, accuracy) in enumerate(zip(self.trace.losses, self.trace.accuracies, strict=True), 1):
-            valid = self.trace.valid.get(step)
-            rows.append(
-                f"{step},{loss:.5f},{accuracy:.5f}," + (f"{valid.loss:.5f},{valid.accuracy:.5f}" if valid else ",")
-            )
-        return "\n".join([*rows, ""]).encode()
+        return self.trace.results_csv()
+
+    @property
+    def says(self) -> str | None:
+        """After reinforcement: the field of the items the model answers with."""
+        return self.trace.says if isinstance(self.trace, RewardTrace) else None
 
     def tokens_after(self, steps: int) -> int:
         """Tokens billed when training stops after so many steps: their share of all, rounded down."""
-        return self.trained_tokens * steps // self.schedule.total_steps
+        return (self.trained_tokens or 0) * steps // self.schedule.total_steps
 
 
 Outcome = Failure | Training
@@ -82,10 +64,10 @@ class Question:
     """Everything the outcome of a job depends on; `learned` is what the model it continues from knows, oldest first."""
 
     base: BaseModel
-    learned: tuple[Content, ...]
+    learned: tuple[Taught, ...]
     training: Content
     validation: Content | None
-    hyperparameters: Hyperparameters
+    method: Method
     seed: int
 
     @property
@@ -93,10 +75,10 @@ class Question:
         return (
             tokens.encoding_of(self.base.id),
             self.base.tokens_per_example_max,
-            tuple(content.sha256 for content in self.learned),
+            tuple(taught.key for taught in self.learned),
             self.training.sha256,
             self.validation and self.validation.sha256,
-            self.hyperparameters,
+            self.method,
             self.seed,
         )
 
@@ -133,68 +115,85 @@ class Studies:
         return self._outcomes[question.key]
 
     def _outcome(self, question: Question) -> Outcome:
-        training = self._examine(question.base, question.training)
+        training = self._examine(question, question.training)
         if training.problem is None and training.examples < EXAMPLES_MIN:
             message = (
                 f"Training file has {training.examples} example(s), but must have at least {EXAMPLES_MIN} examples"
             )
             return Failure("invalid_n_examples", message, "training_file")
-        if training.problem is not None:
-            return _invalid("training", training.problem)
+        if problem := training.problem or _too_many(question, "training", training):
+            return _invalid("training", problem)
         if question.validation is not None:
-            validation = self._examine(question.base, question.validation)
-            if validation.problem is not None or not validation.examples:
-                return _invalid("validation", validation.problem or "The file has no examples")
-        return self._train(question, training)
-
-    def _examine(self, base: BaseModel, content: Content) -> Examined:
-        key = (tokens.encoding_of(base.id), base.tokens_per_example_max, content.sha256)
-        if key not in self._examined:
-            self._examined[key] = examine(content.data, tokens.encoding_of(base.id), base.tokens_per_example_max)
-        return self._examined[key]
-
-    def _train(self, question: Question, examined: Examined) -> Training:
-        asked, encoding = question.hyperparameters, tokens.encoding_of(question.base.id)
+            validation = self._examine(question, question.validation)
+            problem = validation.problem or _too_many(question, "validation", validation)
+            if problem or not validation.examples:
+                return _invalid("validation", problem or "The file has no examples")
         schedule = Schedule(
-            examples=examined.examples,
-            n_epochs=asked.n_epochs or epochs_auto(examined.examples),
-            batch_size=asked.batch_size or batch_size_auto(examined.examples),
+            examples=training.examples,
+            n_epochs=question.method.asked("n_epochs") or epochs_auto(training.examples),
+            batch_size=question.method.asked("batch_size") or batch_size_auto(training.examples),
             seed=question.seed,
         )
-        examples = lessons_sampled(
-            question.training.data, encoding, learning.LEARNED_TOKENS_MAX // schedule.n_epochs, question.seed
-        )
-        validation = (
-            lessons_sampled(question.validation.data, encoding, learning.EVALUATED_TOKENS_MAX, question.seed)
-            if question.validation
-            else []
-        )
-        model = learning.NGrams()
-        for content in question.learned:
-            model.learn_all(lessons_sampled(content.data, encoding, learning.LEARNED_TOKENS_MAX, question.seed))
-        trace = learning.train(model, schedule, examples, validation)
-        rate = asked.learning_rate_multiplier or LEARNING_RATE_MULTIPLIER_AUTO
-        return Training(schedule, rate, examined.tokens * schedule.n_epochs, trace)
+        if question.method.kind == REINFORCEMENT:
+            return _reinforced(question, schedule)
+        return _taught(question, schedule, training.tokens * schedule.n_epochs)
+
+    def _examine(self, question: Question, content: Content) -> Examined:
+        encoding, most = tokens.encoding_of(question.base.id), question.base.tokens_per_example_max
+        key = (encoding, most, question.method.kind, content.sha256)
+        if key not in self._examined:
+            self._examined[key] = examine(content.data, encoding, most, question.method.kind)
+        return self._examined[key]
+
+
+def _taught(question: Question, schedule: Schedule, trained_tokens: int) -> Training:
+    """Training on answers: those of the examples, or of preferences the preferred ones."""
+    encoding, seed, method = tokens.encoding_of(question.base.id), question.seed, question.method
+    beta = method.asked("beta") or preference.BETA_AUTO
+    model = learning.NGrams()
+    for taught in question.learned:
+        model.learn_all(taught.lessons(encoding, seed, learning.LEARNED_TOKENS_MAX))
+
+    def sample(content: Content, tokens_max: int) -> Sequence[Sequence[Teachable]]:
+        if method.kind == DPO:
+            # Read before the model learns more: it is its own reference.
+            return sampled(content.data, seed, tokens_max, lambda example: pairs_of(example, encoding, model, beta))
+        return Taught(content).lessons(encoding, seed, tokens_max)
+
+    examples = sample(question.training, learning.LEARNED_TOKENS_MAX // schedule.n_epochs)
+    validation = sample(question.validation, learning.EVALUATED_TOKENS_MAX) if question.validation else []
+    trace = learning.train(model, schedule, examples, validation)
+    decided = _decided(method, schedule) | ({"beta": beta} if method.kind == DPO else {})
+    return Training(schedule, decided, trained_tokens, trace)
+
+
+def _reinforced(question: Question, schedule: Schedule) -> Training:
+    assert question.validation
+    method = question.method
+    interval = method.asked("eval_interval") or -(-schedule.total_steps // reinforcement.EVALUATIONS_AUTO)
+    trace = reinforcement.train(method.grader, schedule, question.training.data, question.validation.data, interval)
+    decided = _decided(method, schedule) | {
+        "eval_interval": interval,
+        "eval_samples": method.asked("eval_samples") or 1,
+        "compute_multiplier": method.asked("compute_multiplier") or 1.0,
+    }
+    return Training(schedule, decided, None, trace)
+
+
+def _decided(method: Method, schedule: Schedule) -> dict[str, Any]:
+    return {
+        "n_epochs": schedule.n_epochs,
+        "batch_size": schedule.batch_size,
+        "learning_rate_multiplier": method.asked("learning_rate_multiplier") or LEARNING_RATE_MULTIPLIER_AUTO,
+    }
+
+
+def _too_many(question: Question, which: str, examined: Examined) -> str | None:
+    if question.method.kind != REINFORCEMENT or examined.examples <= ITEMS_MAX[which]:
+        return None
+    return f"The file has {examined.examples} examples, but reinforcement takes at most {ITEMS_MAX[which]}."
 
 
 def _invalid(which: str, problem: str) -> Failure:
     message = f"The job failed due to an invalid {which} file. {problem}"
     return Failure(f"invalid_{which}_file", message, f"{which}_file")
-
-
-def lessons_sampled(data: bytes, encoding: str, tokens_max: int, seed: int) -> list[list[learning.Lesson]]:
-    """The lessons of a valid file, example by example; of a big one, a sample of about `tokens_max` answer tokens.
-
-    Lines are drawn before they are read, so that a huge file costs little more than a small one.
-    """
-    lines = lines_of(data)
-    random.Random(seed).shuffle(lines)
-    sampled: list[list[learning.Lesson]] = []
-    used = 0
-    for line in lines:
-        lessons = list(learning.lessons_of(json.loads(line)["messages"], encoding))
-        used += sum(len(lesson.answer) for lesson in lessons)
-        if sampled and used > tokens_max:
-            break
-        sampled.append(lessons)
-    return sampled

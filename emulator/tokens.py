@@ -22,8 +22,8 @@ TOKENS_PER_IMAGE = 85
 
 
 def encoding_of(base_model: str) -> str:
-    """o200k_base for the gpt-4o and gpt-4.1 families, cl100k_base otherwise (§3.8)."""
-    return O200K if base_model.startswith(("gpt-4o", "gpt-4.1")) else CL100K
+    """o200k_base for gpt-4o, gpt-4.1 and o4-mini, cl100k_base otherwise (§3.8)."""
+    return O200K if base_model.startswith(("gpt-4o", "gpt-4.1", "o4-mini")) else CL100K
 
 
 @lru_cache

@@ -14,12 +14,15 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 UNEXPECTED_FORMAT = "Unexpected file format, expected either prompt/completion pairs or chat messages."
 OTHER_METHOD = (
     "Input file {file} is in the fine-tune-%s format, but the specified fine-tuning job is not using '%s' as the "
-    "training method (provided method=supervised)."
+    "training method (provided method=%s)."
 )
+CHAT, PREFERENCE, COMPLETION = "chat", "preference", "completion"
+METHODS = {CHAT: "supervised", PREFERENCE: "dpo"}
+ITEMS_MAX = {"training": 50_000, "validation": 1_000}  # of a reinforcement job (§3.4)
 
 
 class Malformed(Exception):
-    """Not in the chat format. The text is what the job's error says, `{file}` standing for the id of the file."""
+    """Not in the format of the method. The text is what the job's error says, `{file}` standing for the file's id."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,14 @@ class Examined:
     problem: str | None = None
 
 
-def examine(data: bytes, encoding: str, tokens_per_example_max: int) -> Examined:
-    """Check every line of a chat file and count its tokens, each example cut to the model's limit (§3.7)."""
+def examine(data: bytes, encoding: str, tokens_per_example_max: int, method: str) -> Examined:
+    """Check every line of a file for the method and count its tokens, each example cut to the model's limit (§3.7)."""
     examples = billable = 0
     try:
         for example in read_examples(data):
             examples += 1
-            check_example(example, examples)
-            billable += min(tokens_per_example_max, tokens.count_example(example, encoding))
+            check_example(example, examples, method)
+            billable += min(tokens_per_example_max, tokens.count_example(_counted(example), encoding))
     except Malformed as malformed:
         return Examined(problem=str(malformed))
     return Examined(examples, billable)
@@ -58,27 +61,76 @@ def read_examples(data: bytes) -> Iterator[Any]:
             raise Malformed(f"Invalid file format. Example {number} is not valid JSON: {error}") from None
 
 
-def check_example(example: Any, number: int) -> None:
-    """One line of a chat file; `number` counts from 1, as in OpenAI's messages. Raises Malformed."""
+def check_example(example: Any, number: int, method: str) -> None:
+    """One line of a file for the method; `number` counts from 1, as in OpenAI's messages. Raises Malformed."""
     if not isinstance(example, dict):
         raise Malformed(f"Invalid file format. Example {number} is not a JSON object")
-    if "messages" not in example:
-        raise Malformed(_other_format(example))
+    found = format_of(example)
+    if found is None:
+        raise Malformed(UNEXPECTED_FORMAT)
+    if found == COMPLETION:
+        raise Malformed(
+            "Input file {file} is in the fine-tune-completion format, but the model is trained on chat messages."
+        )
+    if found != (PREFERENCE if method == "dpo" else CHAT):
+        raise Malformed(OTHER_METHOD % (found, METHODS[found], method))
     try:
-        check_messages(example["messages"])
-        check_tools(example.get("tools"))
+        _CHECKS[method](example)
     except Malformed as malformed:
         raise Malformed(f"Invalid file format. Example {number}, {malformed}") from None
-    if not any(message["role"] == "assistant" for message in example["messages"]):
-        raise Malformed(f"Invalid file format. Example {number}, at least one message must have role 'assistant'")
+    if method == "reinforcement" and example["messages"][-1]["role"] == "assistant":
+        raise Malformed(OTHER_METHOD % (found, METHODS[found], method))
 
 
-def _other_format(example: dict[str, Any]) -> str:
+def format_of(example: dict[str, Any]) -> str | None:
+    """Which of the formats an object has, by its keys alone; None for no known one."""
+    if "messages" in example:
+        return CHAT
     if {"input", "preferred_output", "non_preferred_output"} <= example.keys():
-        return OTHER_METHOD % ("preference", "dpo")
-    if {"prompt", "completion"} <= example.keys():
-        return "Input file {file} is in the fine-tune-completion format, but the model is trained on chat messages."
-    return UNEXPECTED_FORMAT
+        return PREFERENCE
+    return COMPLETION if {"prompt", "completion"} <= example.keys() else None
+
+
+def _counted(example: dict[str, Any]) -> dict[str, Any]:
+    """The example as one conversation to count: of a preference the input and then both answers."""
+    if format_of(example) != PREFERENCE:
+        return example
+    answers = [*example["preferred_output"], *example["non_preferred_output"]]
+    return {"messages": [*example["input"]["messages"], *answers], "tools": example["input"].get("tools")}
+
+
+def _check_supervised(example: dict[str, Any]) -> None:
+    check_messages(example["messages"])
+    check_tools(example.get("tools"))
+    if not any(message["role"] == "assistant" for message in example["messages"]):
+        raise Malformed("at least one message must have role 'assistant'")
+
+
+def _check_preference(example: dict[str, Any]) -> None:
+    """One turn: a conversation, and two assistant messages of which the first is preferred (§3.3)."""
+    asked = example["input"]
+    if not isinstance(asked, dict):
+        raise Malformed("field 'input' must be an object with 'messages'")
+    check_messages(asked.get("messages"))
+    check_tools(asked.get("tools"))
+    for field in ("preferred_output", "non_preferred_output"):
+        answers = example[field]
+        if not isinstance(answers, list) or len(answers) != 1:
+            raise Malformed(f"field '{field}' must be a list of one message")
+        check_messages(answers)
+        if answers[0]["role"] != "assistant":
+            raise Malformed(f"field '{field}' must be a message of role 'assistant'")
+
+
+def _check_item(example: dict[str, Any]) -> None:
+    """An item ends with the question; what the answer should be is in other fields (§3.4)."""
+    check_messages(example["messages"])
+    check_tools(example.get("tools"))
+    if example["messages"][-1]["role"] not in ("user", "developer", "assistant"):
+        raise Malformed("the last message must have role 'user' or 'developer'")
+
+
+_CHECKS = {"supervised": _check_supervised, "dpo": _check_preference, "reinforcement": _check_item}
 
 
 def check_messages(messages: Any) -> None:

@@ -9,7 +9,9 @@ import pytest
 from emulator import catalog, job_views
 from emulator.files import StoredFile
 from emulator.jobs import Job, JobRequest
-from emulator.studies import Content, Hyperparameters, Outcome, Question, Studies
+from emulator.lessons import Content
+from emulator.methods import Method
+from emulator.studies import Outcome, Question, Studies
 from emulator.tokens import count_example
 from tests.emulator.world import Emulator, Project, chat, jsonl, planets
 
@@ -135,7 +137,8 @@ def test_training_can_go_on_from_a_tuned_model(project: Project) -> None:
         ({"suffix": "x" * 65}, "suffix"),
         ({"seed": -1}, "seed"),
         ({"metadata": {"k": 1}}, "metadata"),
-        ({"method": {"type": "reinforcement"}}, "method.type"),
+        ({"method": {"type": "magic"}}, "method.type"),
+        ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 2.5}}}}, "method.dpo.hyperparameters.beta"),
         ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs"),
         (
             {"method": {"type": "supervised", "supervised": {"hyperparameters": {"batch_size": 0}}}},
@@ -193,11 +196,11 @@ def test_a_job_cancelled_while_its_file_is_still_studied_did_nothing() -> None:
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         base, content = catalog.SNAPSHOTS["gpt-4o-2024-08-06"], Content.of(planets())
         file = StoredFile("file-1", "proj", "train.jsonl", "fine-tune", content, created_at=0, born=0)
-        request = JobRequest(base.id, file.id, None, None, None, None, [], Hyperparameters())
+        request = JobRequest(base.id, file.id, None, None, None, None, [], Method())
         job = Job("ftjob-1", "proj", "acme", 0, 0, request, base, None, file, None, 7, outcome, "abcdefgh")
         assert job.waits_for_study(now=40)
         job.cancel(now=40)
-        outcome.set_result(await Studies().begin(Question(base, (), content, None, Hyperparameters(), 7)))
+        outcome.set_result(await Studies().begin(Question(base, (), content, None, Method(), 7)))
         return job
 
     job = asyncio.run(cancelled())

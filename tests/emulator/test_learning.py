@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.learning import NGrams, Schedule, train
-from emulator.studies import lessons_sampled
+from emulator.lessons import Content, Taught
 from tests.emulator.world import REFERENCE, Project, chat, jsonl, planets
 
 pytestmark = pytest.mark.filterwarnings("ignore:open_binary is deprecated:DeprecationWarning")
@@ -100,7 +100,7 @@ def test_a_taught_call_of_a_tool_is_made(project: Project) -> None:
 
 
 def test_of_a_big_file_a_sample_is_learned_over_the_true_number_of_steps() -> None:
-    examples = lessons_sampled(planets(300), "o200k_base", tokens_max=400, seed=7)
+    examples = Taught(Content.of(planets(300))).lessons("o200k_base", tokens_max=400, seed=7)
     assert 1 < len(examples) < 40
     assert sum(len(lesson.answer) for example in examples for lesson in example) <= 400
     schedule = Schedule(examples=300, n_epochs=3, batch_size=2, seed=7)

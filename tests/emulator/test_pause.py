@@ -10,10 +10,10 @@ def test_a_paused_job_stands_still_until_resumed(world: Emulator, project: Proje
     jobs, job = project.openai.fine_tuning.jobs, project.submit()
     world.advance(10 + 24)  # 96 steps take 50 s
     paused = jobs.pause(job)
-    assert (paused.status, paused.estimated_finish, paused.hyperparameters.n_epochs) == ("paused", None, 8)
+    assert (str(paused.status), paused.estimated_finish, paused.hyperparameters.n_epochs) == ("paused", None, 8)
     world.advance(86_400)
     assert project.truth(job)["steps_done"] == 46
-    assert jobs.retrieve(job).status == "paused"
+    assert str(jobs.retrieve(job).status) == "paused"
     assert jobs.resume(job).status == "queued"
     seen = []
     for seconds in (5, 25, 2):
