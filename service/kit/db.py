@@ -26,10 +26,15 @@ from service.kit.identity import Actor
 from service.kit.settings import settings
 from service.kit.watchdog import Breaker, Watchdog
 
-_TAKE_ROLE: Final = text("SELECT set_config('role', :role, true), set_config('app.team_id', :team, true)")
+_BEGIN: Final = text(
+    "SELECT set_config('role', :role, true), set_config('app.team_id', :team, true),"
+    " set_config('statement_timeout', :milliseconds, true)"
+)
 _SNAPSHOT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-# Postgres' own limits stand behind the watchdog: a statement, a lock and an idle transaction end by themselves.
+# Postgres' own limits stand before the watchdog: a lock, an idle transaction and (by _BEGIN) a statement end by
+# themselves. A slow query is thus no outage: its connection lives, and nobody else is refused for it.
 _SESSION_OPTIONS: Final = "-c lock_timeout=2s -c idle_in_transaction_session_timeout=10s -c timezone=UTC"
+_STATEMENT_SHARE: Final = 0.9  # of its unit's time, so that Postgres is the first to say so
 _RETRYABLE: Final = {
     "40001",  # serialization_failure
     "40P01",  # deadlock_detected
@@ -138,13 +143,21 @@ def read_only(actor: Actor, *, seconds: float | None = None) -> Iterator[Session
 @contextmanager
 def _unit(actor: Actor, seconds: float | None, *, snapshot: bool = False) -> Iterator[Session]:
     breaker.check(DatabaseUnavailable)
+    limit = seconds or settings().unit_seconds
     try:
         with Session(engine(), expire_on_commit=False) as session, session.begin():
             dbapi_connection = session.connection().connection.dbapi_connection
-            watchdog.guard(dbapi_connection, seconds or settings().unit_seconds)
+            watchdog.guard(dbapi_connection, limit)
             if snapshot:
                 session.execute(_SNAPSHOT)
-            session.execute(_TAKE_ROLE, {"role": actor.db_role, "team": str(actor.team_id or "")})
+            session.execute(
+                _BEGIN,
+                {
+                    "role": actor.db_role,
+                    "team": str(actor.team_id or ""),
+                    "milliseconds": str(max(int(limit * _STATEMENT_SHARE * 1000), 1)),
+                },
+            )
             breaker.close()  # it answers, whatever the caller's own rules make of this unit
             yield session
     except PoolTimeout as error:

@@ -3,9 +3,10 @@
 from typing import NoReturn
 
 import pytest
+from sqlalchemy import text
 
 from service.kit import db
-from service.kit.db import DatabaseUnavailable, unit_of_work
+from service.kit.db import DatabaseBusy, DatabaseUnavailable, unit_of_work
 from service.kit.errors import NotFound
 from service.kit.identity import WORKER
 from tests.until import until
@@ -28,6 +29,15 @@ def refused_by_our_own_rules() -> bool:
         return False
     except Missing:
         return True
+
+
+def test_a_slow_statement_ends_by_itself_and_keeps_nobody_else_out() -> None:
+    with pytest.raises(DatabaseBusy), unit_of_work(WORKER, seconds=0.5) as session:
+        session.execute(text("SELECT pg_sleep(60)"))
+    with unit_of_work(WORKER) as session:
+        slow = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(60)'"
+        session.execute(text("RESET role"))
+        assert session.scalar(text(f"{slow} AND state = 'active'")) == 0
 
 
 def refuse() -> NoReturn:
