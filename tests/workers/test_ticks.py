@@ -64,3 +64,8 @@ def test_a_tick_that_fails_is_due_again_and_does_not_end_the_process(
     run_ticks([row_id])  # the dispatcher calls this too, while the broker is away
     assert tick(row_id).lease_until is None
     assert tick(row_id).attempts == 0
+
+
+@pytest.mark.parametrize("chore", TICKS)
+def test_each_chore_may_do_what_it_does(chore: str) -> None:
+    TICKS[chore][1]()
