@@ -11,11 +11,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator import chat, control, errors, file_routes, grader_routes, ids, job_routes, models
+from emulator import chat, control, errors, file_routes, grader_routes, ids, job_routes, models, upload_routes
 from emulator.config import Config
 from emulator.faults import FaultInjection
 from emulator.keys import Authentication
 from emulator.state import World
+
+API = (file_routes, upload_routes, job_routes, grader_routes, models, chat)
 
 
 def create_app(config: Config) -> ASGIApp:
@@ -23,10 +25,7 @@ def create_app(config: Config) -> ASGIApp:
     world = World(config)
     app = Starlette(
         routes=[
-            Mount(
-                "/v1",
-                routes=[*file_routes.routes, *job_routes.routes, *grader_routes.routes, *models.routes, *chat.routes],
-            ),
+            Mount("/v1", routes=[route for part in API for route in part.routes]),
             Mount("/_emulator", routes=control.routes),
         ],
         middleware=[

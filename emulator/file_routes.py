@@ -6,6 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.routing import Route
 
 from emulator import ids
 from emulator.errors import Json, invalid, not_found
-from emulator.files import BYTES_MAX, PURPOSES, RESULTS, StoredFile
+from emulator.files import BYTES_MAX, PROCESSING_SECONDS, PURPOSES, RESULTS, StoredFile
 from emulator.lessons import Content
 from emulator.pages import limit_of, page
 from emulator.state import World, world_of
@@ -38,6 +39,21 @@ async def create(request: Request) -> Response:
     if len(data) > BYTES_MAX:
         raise invalid("File is too large: the maximum is 512 MB.", param="file")
     content = Content.of(data) if len(data) < 1_000_000 else await asyncio.to_thread(Content.of, data)
+    file = stored(request, filename, purpose, content, lifetime=lifetime)
+    return Json(file.view(world.clock.now()))
+
+
+def stored(
+    request: Request,
+    filename: str,
+    purpose: str,
+    content: Content,
+    *,
+    lifetime: int | None,
+    processing_seconds: float = PROCESSING_SECONDS,
+) -> StoredFile:
+    """A new file of the project; `lifetime` is after how many seconds it expires."""
+    world = world_of(request)
     now = world.clock.now()
     file = StoredFile(
         id=ids.fresh("file-", 22),
@@ -48,12 +64,13 @@ async def create(request: Request) -> Response:
         created_at=now,
         born=time.monotonic(),
         expires_at=now + lifetime if lifetime else None,
+        processing_seconds=processing_seconds,
     )
     world.files[file.id] = file
     world.log.effect(
         request, "file.created", now, id=file.id, filename=filename, purpose=purpose, sha256=content.sha256
     )
-    return Json(file.view(now))
+    return file
 
 
 def _checked(form: FormData) -> tuple[UploadFile, str, int | None]:
@@ -65,17 +82,18 @@ def _checked(form: FormData) -> tuple[UploadFile, str, int | None]:
         raise invalid(f"'{purpose}' is not one of {list(PURPOSES)} - 'purpose'", param="purpose")
     if purpose == "fine-tune" and not (upload.filename or "").endswith(".jsonl"):
         raise invalid("Invalid file format for Fine-Tuning API. Must be .jsonl", param="file")
-    if "expires_after[anchor]" not in form and "expires_after[seconds]" not in form:
-        return upload, str(purpose), None
-    seconds = str(form.get("expires_after[seconds]"))
-    if (
-        form.get("expires_after[anchor]") != "created_at"
-        or not seconds.isdecimal()
-        or not 3600 <= int(seconds) <= 2_592_000
-    ):
+    expiry = {name: form.get(f"expires_after[{name}]") for name in ("anchor", "seconds")}
+    return upload, str(purpose), lifetime_of(expiry) if any(expiry.values()) else None
+
+
+def lifetime_of(expires_after: Any) -> int:
+    """The seconds of an expires_after, which a form gives as text; raises a 400."""
+    given = expires_after if isinstance(expires_after, dict) else {}
+    seconds = str(given.get("seconds"))
+    if given.get("anchor") != "created_at" or not seconds.isdecimal() or not 3600 <= int(seconds) <= 2_592_000:
         message = "'expires_after' must have the anchor 'created_at' and between 3600 and 2592000 seconds"
         raise invalid(message, param="expires_after")
-    return upload, str(purpose), int(seconds)
+    return int(seconds)
 
 
 def _listed(world: World, request: Request) -> Iterator[StoredFile]:

@@ -15,7 +15,7 @@ PROCESSING_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file. `created_at` and `expires_at` are virtual, `born` is on the real monotonic clock."""
+    """One file. Times are virtual, but `born` is on the real monotonic clock."""
 
     id: str
     project: str
@@ -25,10 +25,11 @@ class StoredFile:
     created_at: float
     born: float
     expires_at: float | None = None
+    processing_seconds: float = PROCESSING_SECONDS
 
     def view(self, now: float) -> dict[str, Any]:
-        """The File object; "processed" two virtual seconds after the upload."""
-        processed = self.purpose == RESULTS or now >= self.created_at + PROCESSING_SECONDS
+        """The File object; "processed" once its processing time has passed."""
+        processed = now >= self.created_at + self.processing_seconds
         shown = {
             "object": "file",
             "id": self.id,

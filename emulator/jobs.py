@@ -211,7 +211,16 @@ class Job:
             return []
         content = Content.of(self.plan.results_csv)
         return [
-            StoredFile(self.results_id, self.project, "step_metrics.csv", RESULTS, content, self.ends_at, self.born)
+            StoredFile(
+                id=self.results_id,
+                project=self.project,
+                filename="step_metrics.csv",
+                purpose=RESULTS,
+                content=content,
+                created_at=self.ends_at,
+                born=self.born,
+                processing_seconds=0,
+            )
         ]
 
     def models(self) -> list[TunedModel]:

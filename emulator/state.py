@@ -17,6 +17,7 @@ from emulator.files import StoredFile
 from emulator.jobs import Job, TunedModel
 from emulator.log import Log
 from emulator.studies import Outcome, Studies
+from emulator.uploads import Upload
 
 
 @dataclass
@@ -40,6 +41,7 @@ class World:
         self.settings = Settings()
         self.keys = config.projects_by_key
         self.files: dict[str, StoredFile] = {}
+        self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
         self.models: dict[str, TunedModel] = {}
         self.faults = Faults()

@@ -154,6 +154,20 @@ def test_graders_have_it(specification: dict[str, Any], project: Project, grader
         conforms(specification, "ValidateGraderResponse", validated)
 
 
+def test_uploads_have_it(specification: dict[str, Any], project: Project) -> None:
+    asked = {"filename": "t.jsonl", "purpose": "fine-tune", "mime_type": "text/jsonl", "bytes": len(planets())}
+    upload = project.http.post("/uploads", json=asked).json()
+    conforms(specification, "Upload", upload)
+    path = f"/uploads/{upload['id']}"
+    part = project.http.post(f"{path}/parts", files={"data": planets()}).json()
+    conforms(specification, "UploadPart", part)
+    whole = project.http.post(f"{path}/complete", json={"part_ids": [part["id"]]}).json()
+    conforms(specification, "Upload", whole)
+    conforms(specification, "OpenAIFile", whole["file"])
+    abandoned = project.http.post("/uploads", json=asked).json()
+    conforms(specification, "Upload", project.http.post(f"/uploads/{abandoned['id']}/cancel").json())
+
+
 def test_pausing_and_resuming_have_it_too(specification: dict[str, Any], world: Emulator, project: Project) -> None:
     job = project.submit()
     world.advance(30)
