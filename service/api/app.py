@@ -23,11 +23,13 @@ from service.api import (
     jobs,
     me,
     models,
+    streams,
     teams,
     uploads,
 )
 from service.api.describe import describe
 from service.api.draining import Draining, drain_on_sigterm
+from service.api.lookout import Lookout
 from service.api.middleware import Edge
 from service.api.resolve import FastPath, Resolver
 from service.kit import logs, metrics
@@ -35,7 +37,7 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, budgets.router, uploads.router, datasets.router, jobs.router,
-    costs.router, models.router, explain.router, health.router,
+    streams.router, costs.router, models.router, explain.router, health.router,
 )  # fmt: skip
 
 
@@ -56,7 +58,8 @@ def create_api() -> FastAPI:
         generate_unique_id_function=_operation_id,
         telemetry={"operation_spans": False, "metrics": False},
     )
-    api.state.draining = Draining()
+    api.state.lookout = Lookout()
+    api.state.draining = Draining(on_begin=api.state.lookout.leave)
     api.state.resolver = Resolver()
     api.state.database = health.Database()
     api.openapi = lambda: describe(api)  # type: ignore[method-assign]
@@ -76,6 +79,7 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = settings().pool_size
     metrics.serve()
     api.state.resolver.start()
-    with drain_on_sigterm(api.state.draining):
-        yield
+    async with streams.looking(api.state.lookout):
+        with drain_on_sigterm(api.state.draining):
+            yield
     api.state.resolver.stop()

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from service import datasets
+from service.api import streams
 from service.api.deps import MayAsTeam
 from service.api.errors import problems
 from service.kit import clock
@@ -30,7 +31,12 @@ def list_datasets(
         return datasets.list_datasets(session, actor.team, after=read("dset", after) if after else None, limit=limit)
 
 
-@router.get("/v1/datasets/{dataset}", summary="Get a dataset", responses=problems(401, 403, 404, 503))
+@router.get(
+    "/v1/datasets/{dataset}",
+    summary="Get a dataset",
+    responses=problems(401, 403, 404, 422, 503),
+    dependencies=[Depends(streams.until_dataset_is_checked)],
+)
 def get_dataset(dataset: DatasetRef, actor: MayRead) -> datasets.DatasetView:
     """One dataset: what it is, and whether it may be trained on."""
     with read_only(actor) as session:

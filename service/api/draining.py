@@ -3,21 +3,27 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from service.kit.settings import settings
 
 
 class Draining:
-    """Whether this process is about to stop: `/readyz` says so and connections are let go."""
+    """Whether this process is about to stop: `/readyz` says so and connections are let go.
 
-    def __init__(self) -> None:
+    `on_begin` is called at once when it begins, within a signal handler.
+    """
+
+    def __init__(self, on_begin: Callable[[], None] = lambda: None) -> None:
         self._begun = False
+        self._on_begin = on_begin
 
     def begin(self) -> None:
         """From here on."""
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self._on_begin()
 
     def __bool__(self) -> bool:
         return self._begun

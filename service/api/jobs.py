@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from service import jobs
+from service.api import streams
 from service.api.deps import MayAsTeam
 from service.api.errors import problems
 from service.kit import clock, idempotency, pages
@@ -82,7 +83,12 @@ def list_jobs(
         return pages.page_of([jobs.JobView.of(row) for row in rows], has_more=has_more)
 
 
-@router.get("/v1/jobs/{job}", summary="Read a job", responses=problems(401, 403, 404))
+@router.get(
+    "/v1/jobs/{job}",
+    summary="Read a job",
+    responses=problems(401, 403, 404, 422),
+    dependencies=[Depends(streams.until_job_changes)],
+)
 def get_job(job: JobRef, actor: MayRead) -> jobs.JobView:
     """How the job stands, what it may cost, and once it ended what it did cost."""
     with read_only(actor) as session:

@@ -88,9 +88,12 @@ class _Passage:
                 headers["connection"] = "close"
             message = {**message, "headers": headers.raw}
         elif message["type"] == "http.response.body":
-            self._complete = not message.get("more_body", False)
             if self._is_head:
-                message = {**message, "body": b""}
+                if self._complete:
+                    return
+                # Complete with the first piece: an event stream would otherwise go on for nobody.
+                message = {**message, "body": b"", "more_body": False}
+            self._complete = not message.get("more_body", False)
         await self._outer_send(message)
 
     def _write_down(self, seconds: float) -> None:

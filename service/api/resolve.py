@@ -5,30 +5,25 @@ one. While Postgres is away the last good state goes on being served.
 """
 
 import itertools
-import threading
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import registry
 from service.api.answers import Answer, Question, Served, answer, prepare
 from service.api.middleware import given_request_id
 from service.kit import clock, ids, logs
-from service.kit.db import direct_connection, read_only, watchdog
+from service.kit.db import read_only
 from service.kit.identity import RESOLVER
+from service.kit.listener import RETRY_SECONDS, Listener
 from service.kit.settings import settings
 
 log = logs.get(__name__)
 
 _PREFIX: Final = "/v1/models/"
 _SUFFIX: Final = "/resolve"
-_RETRY_SECONDS: Final = 1.0  # between two tries while the database is away
-_GATHER_SECONDS: Final = 0.05  # notifications of one moment are one reload
-_LOOK_SECONDS: Final = 0.5  # how soon the thread notices that it is to stop
 _POLLS_MISSED_MAX: Final = 2
 
 # A TypeID for each request would cost as much as checking its key: they share this process's, and are counted.
@@ -52,16 +47,14 @@ class Resolver:
     def __init__(self) -> None:
         self._copy: Copy | None = None  # replaced as a whole: requests read it while the thread works
         self._reachable = True
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
+        self._listener = Listener("resolve_changed", name="resolver", on_news=self._look, on_lost=self._note_failure)
 
     def start(self) -> None:
-        self._thread.start()
+        self._listener.start()
 
     def stop(self) -> None:
         """Within a second or so; a load that hangs is left to its deadline."""
-        self._stopping.set()
-        self._thread.join(timeout=2 * _LOOK_SECONDS)
+        self._listener.stop()
 
     @property
     def current_at(self) -> datetime | None:
@@ -86,25 +79,8 @@ class Resolver:
         )
         return answer(copy.served if copy else None, question, stale_seconds=_stale_seconds(copy))
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                with closing(_listen()) as connection:
-                    self._follow(connection)
-            except Exception as error:  # noqa: BLE001 - whatever it is, this thread lives on
-                self._note_failure(error)
-            self._stopping.wait(_RETRY_SECONDS)
-
-    def _follow(self, connection: psycopg.Connection[Any]) -> None:
-        """Load, wait for a change or the next look, and again. We listen already, so that no change falls between."""
-        while not self._stopping.is_set():
-            wait_seconds = settings().resolve_poll_seconds if self._load() else _RETRY_SECONDS
-            end = clock.monotonic() + wait_seconds
-            while not self._stopping.is_set() and (left := end - clock.monotonic()) > 0:
-                if list(connection.notifies(timeout=min(left, _LOOK_SECONDS), stop_after=1)):
-                    self._stopping.wait(_GATHER_SECONDS)
-                    list(connection.notifies(timeout=0))
-                    break
+    def _look(self, _heard: frozenset[str]) -> float:
+        return settings().resolve_poll_seconds if self._load() else RETRY_SECONDS
 
     def _load(self) -> bool:
         at, seconds = clock.now(), clock.monotonic()
@@ -134,20 +110,6 @@ class Resolver:
 def _stale_seconds(copy: Copy | None) -> int | None:
     age = clock.monotonic() - copy.current_at_seconds if copy else 0
     return int(age) if age > _POLLS_MISSED_MAX * settings().resolve_poll_seconds else None
-
-
-def _listen() -> psycopg.Connection[Any]:
-    """A connection that hears of changes. LISTEN needs no role, so none is taken."""
-    connection = direct_connection()
-    watchdog.guard(connection, settings().unit_seconds)
-    try:
-        connection.execute("LISTEN resolve_changed")
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        watchdog.release(connection)
-    return connection
 
 
 class FastPath:

@@ -9,7 +9,7 @@ Invariants:
 from service.datasets.commands import receive
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import VALIDATE
-from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes
+from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, storage_key
@@ -34,4 +34,5 @@ __all__ = [
     "report",
     "same_bytes",
     "storage_key",
+    "under_way",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -91,6 +91,7 @@ def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> 
     work.finish(row)
     told = webhooks.EventType.DATASET_READY if verdict is State.READY else webhooks.EventType.DATASET_INVALID
     webhooks.publish(session, row.team_id, told, at, id=ids.show("dset", row.id), state=verdict)
+    _hint(session, row)
     audit.record(
         session,
         worker_for(claimed.team),
@@ -104,7 +105,14 @@ def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> 
 
 def give_up(session: Session, claimed: Claim, reason: str) -> None:
     """Leave the dataset to a person: trying again would bring the same. Raises StaleClaim."""
-    work.ask_for_attention(work.recording(session, Dataset, claimed), reason)
+    row = work.recording(session, Dataset, claimed)
+    work.ask_for_attention(row, reason)
+    _hint(session, row)
+
+
+def _hint(session: Session, row: Dataset) -> None:
+    """Tell those who wait for the verdict."""
+    session.execute(select(func.pg_notify("datasets_checked", str(row.id))))
 
 
 def _enter(row: Dataset, state: State) -> None:

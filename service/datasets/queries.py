@@ -1,5 +1,6 @@
 """Reading datasets. Every query names the team itself, besides row-level security."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -96,6 +97,19 @@ def same_bytes(session: Session, team_id: UUID, sha256: str) -> DatasetView | No
     """The team's dataset of these bytes, if it has been received before."""
     row = session.scalars(select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256)).one_or_none()
     return None if row is None else _view(row)
+
+
+def under_way(session: Session, team_id: UUID, dataset_ids: Collection[UUID]) -> dict[UUID, State]:
+    """Those of `dataset_ids` whose verdict is still to come by itself, with their states."""
+    rows = session.execute(
+        select(Dataset.id, Dataset.state).where(
+            Dataset.team_id == team_id,
+            Dataset.id.in_(dataset_ids),
+            Dataset.state.in_(UNDER_WAY),
+            Dataset.attention.is_(None),
+        )
+    )
+    return {row.id: State(row.state) for row in rows}
 
 
 def list_datasets(session: Session, team_id: UUID, *, after: UUID | None, limit: int) -> Page[DatasetView]:

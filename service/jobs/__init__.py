@@ -7,8 +7,8 @@ Owns jobs, their events and metrics, and the provider's copies of datasets. Inva
 """
 
 from service.jobs.commands import cancel, estimate, submit
-from service.jobs.models import FOLLOW, SUBMIT, Job
-from service.jobs.queries import events, get, metrics, page
+from service.jobs.models import FOLLOW, SUBMIT, Job, JobEvent
+from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page
 from service.jobs.rules import ARROWS, State
 from service.jobs.schemas import (
     Estimate,
@@ -21,6 +21,7 @@ from service.jobs.schemas import (
 )  # fmt: skip
 
 __all__ = [
-    "ARROWS", "FOLLOW", "SUBMIT", "Estimate", "Job", "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics",
-    "JobRequest", "JobView", "State", "cancel", "estimate", "events", "get", "metrics", "page", "submit",
+    "ARROWS", "FOLLOW", "SUBMIT", "Cursor", "Estimate", "Head", "Job", "JobEvent", "JobEventPage", "JobEventView",
+    "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "cancel", "estimate", "events", "events_beyond",
+    "get", "heads", "metrics", "page", "submit",
 ]  # fmt: skip

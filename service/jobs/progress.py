@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import catalog, costs, registry, tenants, webhooks
@@ -143,3 +144,13 @@ def _append(session: Session, job: Job, **columns: object) -> None:
     """The job's row is locked by us, so that counting on leaves no gap."""
     job.events_count += 1
     session.add(JobEvent(team_id=job.team_id, job_id=job.id, seq=job.events_count, **columns))
+    _hint(session, job)
+
+
+def _hint(session: Session, job: Job) -> None:
+    """Tell those who watch, once a transaction: committing a notification takes a lock of the whole database."""
+    hinted = session.info.setdefault("jobs_hinted", set())
+    if job.id not in hinted:
+        hinted.add(job.id)
+        with session.no_autoflush:
+            session.execute(select(func.pg_notify("job_events", str(job.id))))

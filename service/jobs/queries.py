@@ -1,13 +1,16 @@
 """Reading jobs. Every query names the team, although row-level security does too: two locks on one door."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Integer, Uuid, column, select, values
 from sqlalchemy.orm import Session
 
 from service.jobs.errors import UnknownJob
 from service.jobs.models import Job, JobEvent, JobMetric
+from service.jobs.rules import TERMINAL
 from service.kit import ids, pages
 
 
@@ -42,6 +45,48 @@ def events(session: Session, job: Job, *, after: int, limit: int) -> tuple[Seque
         .limit(limit + 1)
     ).all()
     return rows[:limit], len(rows) > limit
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a job's history has come."""
+
+    state: str
+    events: int  # the number of the last one
+    is_over: bool
+
+
+class Cursor(NamedTuple):
+    """A place in a job's history: the last event somebody has."""
+
+    job: UUID
+    seq: int
+
+
+def heads(session: Session, team_id: UUID, job_ids: Collection[UUID]) -> dict[UUID, Head]:
+    """Those of `job_ids` that are the team's."""
+    rows = session.execute(
+        select(Job.id, Job.state, Job.events_count).where(Job.team_id == team_id, Job.id.in_(job_ids))
+    )
+    return {row.id: Head(row.state, row.events_count, row.state in TERMINAL) for row in rows}
+
+
+def events_beyond(
+    session: Session, team_id: UUID, cursors: Collection[Cursor], *, limit: int
+) -> dict[Cursor, list[JobEvent]]:
+    """The next `limit` events at most from each cursor on, oldest first; nothing for one that has them all."""
+    if not cursors:
+        return {}
+    wanted = values(column("job_id", Uuid), column("seq", Integer), name="wanted").data([tuple(one) for one in cursors])
+    # Numbers have no gaps, so that a range of them is a limit for each cursor.
+    follows = (JobEvent.job_id == wanted.c.job_id) & JobEvent.seq.between(wanted.c.seq + 1, wanted.c.seq + limit)
+    found: dict[Cursor, list[JobEvent]] = {}
+    rows = session.execute(
+        select(JobEvent, wanted.c.seq).join(wanted, follows).where(JobEvent.team_id == team_id).order_by(JobEvent.seq)
+    )
+    for event, seq in rows:
+        found.setdefault(Cursor(event.job_id, seq), []).append(event)
+    return found
 
 
 def metrics(session: Session, job: Job) -> Sequence[JobMetric]:

@@ -76,6 +76,13 @@ class Settings(BaseSettings):
     resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
     resolve_max_age_seconds: int = Field(30, ge=0)
 
+    # Watching (docs/watching.md).
+    streams_per_team_max: int = Field(50, ge=1, description="Open event streams of one team at one API process.")
+    stream_lifetime_seconds: float = Field(300.0, gt=0, description="After it a stream ends; its client reconnects.")
+    stream_ping_seconds: float = Field(15.0, gt=0, description="A stream that has nothing to say says so.")
+    stream_stall_seconds: float = Field(15.0, gt=0, description="A client that takes nothing this long is let go.")
+    watch_poll_seconds: float = Field(3.0, gt=0, description="Longest time a change stays unseen if its hint is lost.")
+
 
 def forget_provider_environment() -> None:
     """Take OPENAI_* out of this process: the SDK reads them quietly, and no call may be made with a stray key."""
