@@ -133,12 +133,12 @@ class Tour:
         self._step("The team's costs")
         report = self._call("GET", "/v1/costs", params={"group_by": "team,model"})
         table = Table("team", "model", "reserved", "settled", box=None, padding=(0, 2, 0, 3))
-        table.columns[1].overflow = "fold"
+        table.columns[1].no_wrap = True
         for row in report["rows"]:
             table.add_row(row["team"], row["model"], row["reserved"], row["settled"])
         total = report["total"]
         table.add_row("[bold]total", "", f"[bold]{total['reserved']}", f"[bold]{total['settled']}")
-        self._console.print(table)
+        self._console.print(table, soft_wrap=True)
 
     def _promote(self) -> None:
         self._step("The model answers at the provider: make it the one in production")

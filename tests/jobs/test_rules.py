@@ -16,6 +16,7 @@ from service.jobs.rules import (
     State,
     after_empty_search,
     may_follow,
+    pause_before_next_look,
     seed_of,
     state_told,
     submit_key,
@@ -135,3 +136,10 @@ def test_no_hurry_shortens_the_quiet_period(pauses: list[int]) -> None:
 
 def test_two_jobs_have_two_keys() -> None:
     assert submit_key("prod", uuid4()) != submit_key("prod", uuid4())
+
+
+@given(st.sampled_from(State), st.timedeltas(timedelta(0), timedelta(days=9)))
+def test_a_job_is_looked_at_again_within_five_minutes_and_not_before_the_shortest_pause(
+    state: State, waited: timedelta
+) -> None:
+    assert 15 <= pause_before_next_look(state, waited, shortest=15) <= 300

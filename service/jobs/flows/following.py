@@ -1,11 +1,13 @@
 """Following jobs at the provider: how they stand, what they say, what they measured, how they ended."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from service.jobs import progress, queries, rules
-from service.jobs.flows.orders import Order, call_lease, look
+from service.jobs.flows.orders import Order, call_lease, look_all
 from service.jobs.flows.outcomes import pause_after
+from service.jobs.flows.searching import CLOCK_SKEW
 from service.jobs.flows.submission import resolve
 from service.jobs.models import FOLLOW, Job
 from service.jobs.rules import State
@@ -17,9 +19,11 @@ from service.kit.threads import each
 from service.kit.work import Claim
 from service.provider.errors import AccountRefused, ProviderError, RateLimited, Refused
 from service.provider.openai import gateway
-from service.provider.shapes import RemoteEvent, RemoteJob
+from service.provider.shapes import Credentials, RemoteEvent, RemoteJob
 
 log = logs.get(__name__)
+
+_WORTH_A_LIST = 5  # so many jobs of one account are asked about by its list
 
 _MESSAGES = {
     State.PROVIDER_QUEUED: "The files are valid; waiting for a place at the provider.",
@@ -31,21 +35,69 @@ _MESSAGES = {
 
 
 def follow(ids: Sequence[UUID]) -> None:
-    """Look at those of `ids` that are due and free, side by side, and write what is new."""
+    """Look at those of `ids` that are due and free, and write what is new.
+
+    The lever is asking for less: an account's job list tells a hundred jobs a call, and only what it shows to have
+    changed, or to be training, is asked about further. Jobs without news cost one statement together.
+    """
     with unit_of_work(WORKER) as session:
         claims = work.claim(session, FOLLOW, ids, seconds=call_lease())
-    each(claims, _follow_one)
+    orders = look_all(claims)
+    seen, unanswered = glance(orders)
+    each(unanswered, lambda trouble: _look_later(*trouble))
+    failed = {claimed.id for claimed, _ in unanswered}
+    asked = [order for order in orders if order.claim.id not in failed]
+    quiet = [order for order in asked if _is_quiet(order, seen)]
+    put_off(quiet)
+    told = {order.claim.id for order in quiet}
+    each([order for order in asked if order.claim.id not in told], lambda order: _follow_one(order, seen))
 
 
-def _follow_one(claimed: Claim) -> None:
+def glance(orders: Sequence[Order]) -> tuple[dict[str, RemoteJob], list[tuple[Claim, ProviderError]]]:
+    """What the accounts' job lists say, by the provider's id, and the claims of jobs whose account said nothing."""
+    by_account: dict[Credentials, dict[str, Order]] = defaultdict(dict)
+    for order in orders:
+        if order.job.provider_job_id is not None:
+            by_account[order.credentials][order.job.provider_job_id] = order
+    seen: dict[str, RemoteJob] = {}
+    unanswered: list[tuple[Claim, ProviderError]] = []
+    for credentials, wanted in by_account.items():
+        if len(wanted) < _WORTH_A_LIST:
+            continue
+        oldest = min(order.job.submitted_at or order.job.created_at for order in wanted.values())
+        try:
+            seen |= gateway.list_jobs(credentials, wanted=wanted.keys(), created_since=oldest - CLOCK_SKEW)
+        except ProviderError as error:
+            unanswered += [(order.claim, error) for order in wanted.values()]
+    return seen, unanswered
+
+
+def _is_quiet(order: Order, seen: Mapping[str, RemoteJob]) -> bool:
+    """Whether the list has told all there is to know: the same status as last time, and nothing going on."""
+    remote = seen.get(order.job.provider_job_id or "")
+    return remote is not None and order.job.state != State.CANCELLING and not _has_news(order, remote)
+
+
+def put_off(quiet: Sequence[Order]) -> None:
+    """Nothing new of these: look again later, each after its own pause."""
+    by_pause: dict[float, list[Claim]] = defaultdict(list)
+    for order in quiet:
+        by_pause[round(_pause(order.job), 1)].append(order.claim)
+    with unit_of_work(WORKER) as session:
+        for seconds, claims in by_pause.items():
+            work.proceed_all(session, Job, claims, seconds=seconds)
+
+
+def _follow_one(order: Order, seen: Mapping[str, RemoteJob]) -> None:
+    claimed, provider_job_id = order.claim, order.job.provider_job_id
     with logs.bound(job=str(claimed.id), team=str(claimed.team)):
-        order = look(claimed)
-        if order.job.provider_job_id is None:  # cancelled while its creation was unknown
+        if provider_job_id is None:  # cancelled while its creation was unknown
             resolve(claimed)
             return
         try:
-            remote = ask(order, order.job.provider_job_id)
-            events = new_events(order, order.job.provider_job_id) if _has_news(order, remote) else []
+            known = None if order.job.state == State.CANCELLING else seen.get(provider_job_id)
+            remote = known or ask(order, provider_job_id)
+            events = new_events(order, provider_job_id) if _has_news(order, remote) else []
         except ProviderError as error:
             _look_later(claimed, error)
         else:
@@ -94,7 +146,12 @@ def record_progress(claimed: Claim, remote: RemoteJob, events: list[RemoteEvent]
             log.info("job.ended", state=state.value, trained_tokens=job.trained_tokens)
             return
         progress.enter(session, job, state, _MESSAGES.get(state, state.value), at)
-        work.proceed(job, seconds=settings().follow_seconds)
+        work.proceed(job, seconds=_pause(job))
+
+
+def _pause(job: Job) -> float:
+    since = job.started_at or job.submitted_at or job.created_at
+    return rules.pause_before_next_look(State(job.state), clock.now() - since, shortest=settings().follow_seconds)
 
 
 def _take_outcome(job: Job, remote: RemoteJob) -> None:

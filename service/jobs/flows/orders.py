@@ -1,7 +1,12 @@
 """What a worker holds in its hand while away from the database: a job as it stood, and the key to the account."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
 
 from service import connections
 from service.jobs.models import Job
@@ -47,6 +52,23 @@ class Order:
 def call_lease() -> float:
     """Over the client's timeout and the record after it: 70 s for 60 s."""
     return max(settings().lease_seconds, settings().provider_timeout_seconds * 7 / 6)
+
+
+def look_all(claims: Sequence[Claim]) -> list[Order]:
+    """The claimed jobs as they stand now, read team by team; those that are somebody else's by now are left out."""
+    by_team: dict[UUID, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_team[claim.team].append(claim)
+    seen: list[tuple[Claim, Job]] = []
+    for team, of_team in by_team.items():
+        wanted = select(Job).where(Job.team_id == team, Job.id.in_([claim.id for claim in of_team]))
+        with unit_of_work(worker_for(team), seconds=settings().worker_unit_seconds) as session:
+            jobs = {job.id: job for job in session.scalars(wanted)}
+        seen += [(claim, jobs[claim.id]) for claim in of_team if claim.id in jobs]
+    seen = [(claim, job) for claim, job in seen if job.fence == claim.fence]
+    with unit_of_work(WORKER) as session:
+        accounts = {one: connections.credentials(session, one) for one in {job.connection_id for _, job in seen}}
+    return [Order(claim, job, accounts[job.connection_id]) for claim, job in seen]
 
 
 def look(claim: Claim) -> Order:

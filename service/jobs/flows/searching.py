@@ -20,7 +20,7 @@ from service.provider.shapes import RemoteJob
 
 log = logs.get(__name__)
 
-_CLOCK_SKEW: Final = timedelta(seconds=60)  # the provider's clock, in whole seconds, against ours
+CLOCK_SKEW: Final = timedelta(seconds=60)  # the provider's clock, in whole seconds, against ours
 
 
 def search(order: Order) -> bool:
@@ -32,7 +32,7 @@ def search(order: Order) -> bool:
             key=order.job.submit_key,
             training_file=order.job.provider_file_id or "",
             seed=order.job.seed,
-            created_since=order.intent_at - _CLOCK_SKEW,
+            created_since=order.intent_at - CLOCK_SKEW,
         )
     except ProviderError as error:  # a search that fails is not an empty one
         log.warning("job.search_failed", reason=str(error))

@@ -5,7 +5,7 @@ and everything is passed explicitly. Each function returns plain shapes and rais
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -172,6 +172,22 @@ def _while_recent(newest_first: Iterable[RemoteJob], since: datetime) -> Iterato
         if one.created_at < since:
             return
         yield one
+
+
+def list_jobs(credentials: Credentials, *, wanted: Collection[str], created_since: datetime) -> dict[str, RemoteJob]:
+    """Those of `wanted` that the account's list shows, by id: a hundred for one call instead of one each.
+
+    Reads from the newest back until all are found or everything older is older than `created_since`.
+    """
+    found: dict[str, RemoteJob] = {}
+    with _translated(credentials):
+        newest_first = (_job(one) for one in _client(credentials).fine_tuning.jobs.list(limit=_PAGE))
+        for one in _while_recent(newest_first, created_since):
+            if one.id in wanted:
+                found[one.id] = one
+                if len(found) == len(wanted):
+                    break
+    return found
 
 
 def get_job(credentials: Credentials, job_id: str) -> RemoteJob:
