@@ -46,7 +46,7 @@ def run(file: Path | None, *, leave: bool) -> int:
         console.print(f"\n[bold green]Done[/] in {monotonic() - began:.1f} s, starting the servers included.")
         if not leave:
             tour.tell_how_to_go_on()
-            _wait(stack)
+            _wait(console, stack)
 
     return _until_told_to_stop(console, tour_and_stay)
 
@@ -61,7 +61,7 @@ def stay_up() -> int:
         console.print(f"Emulator  {stack.emulator_url}/v1   (key: {PROVIDER_KEY})")
         console.print(f'\ncurl -H "Authorization: Bearer {operator_key}" {stack.api_url}/v1/me', soft_wrap=True)
         console.print("\nCtrl-C stops everything; the data stay in .tuneplane/.")
-        _wait(stack)
+        _wait(console, stack)
 
     return _until_told_to_stop(console, stay)
 
@@ -112,13 +112,15 @@ def _start(
     return stack, operator_key
 
 
-def _wait(stack: LocalStack) -> None:
-    """Until interrupted, or until one of the processes ends by itself."""
-    while True:
-        sleep(0.5)
-        ended = stack.processes.ended()
-        if ended:
-            raise LocalError(f"{', '.join(ended)} ended by itself")
+def _wait(console: Console, stack: LocalStack) -> None:
+    """Until interrupted, which is how it is meant to end, or until one of the processes ends by itself."""
+    try:
+        while not (ended := stack.processes.ended()):
+            sleep(0.5)
+    except Interrupted:
+        console.print("\nStopping.")
+        return
+    raise LocalError(f"{', '.join(ended)} ended by itself")
 
 
 def _show_errors(console: Console, stack: LocalStack) -> None:

@@ -170,7 +170,10 @@ def cancel(session: Session, actor: Actor, shown_id: str, at: datetime) -> Job:
         job.fence += 1  # whatever a worker is about to write is stale from here on
         progress.end_unbilled(session, job, State.CANCELLED, "Cancelled before the provider had it.", at)
     else:
-        # The lease stays: a worker in the middle of a call records what it learns before anybody else looks.
+        # The lease stays: a worker in the middle of a call records what it learns before anybody else looks. A job that
+        # waited for a person is worked on again: what is wanted of it has become simple.
+        job.attention = job.attention_since = None
+        job.attempts = 0
         progress.enter(session, job, State.CANCELLING, "Cancelling at the provider; the outcome is what it says.", at)
         work.wake(job)
     session.flush()

@@ -108,7 +108,7 @@ def take_events(session: Session, job: Job, events: Iterable[RemoteEvent]) -> No
         known.add(event.fingerprint)
         _append(
             session, job,
-            at=event.created_at, source="provider", level=event.level, type=event.type,
+            at=event.created_at, source="provider", level=event.level[:16], type=event.type[:32],
             message=event.message, data=dict(event.data), fingerprint=event.fingerprint,
         )  # fmt: skip
         metric = _metric(job, event)

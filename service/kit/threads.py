@@ -18,7 +18,8 @@ def each(items: Sequence[Item], do: Callable[[Item], None]) -> None:
     if len(items) == 1:
         _guarded(do, items[0])
         return
-    with ThreadPoolExecutor(min(len(items) or 1, settings().follow_threads)) as pool:
+    threads = min(len(items) or 1, settings().follow_threads, settings().pool_size)
+    with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda item: _guarded(do, item), items))
 
 

@@ -17,7 +17,7 @@ from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
-from service.provider.errors import AccountRefused, ProviderError, RateLimited, Refused
+from service.provider.errors import NotThere, ProviderError, Refused
 from service.provider.openai import gateway
 from service.provider.shapes import Credentials, RemoteEvent, RemoteJob
 
@@ -165,10 +165,11 @@ def _ending(state: State, remote: RemoteJob) -> str:
 
 
 def _look_later(claimed: Claim, error: ProviderError) -> None:
+    """A provider that is away is no job's fault, however long; a job it no longer knows is, and ends with a person."""
     log.warning("job.look_failed", reason=str(error))
     with unit_of_work(worker_for(claimed.team)) as session:
         job = work.recording(session, Job, claimed)
-        if isinstance(error, RateLimited | AccountRefused):
-            work.back_off(job, seconds=pause_after(error), blameless=True)
-        else:
+        if isinstance(error, NotThere):
             work.back_off(job)
+        else:
+            work.back_off(job, seconds=pause_after(error), blameless=True)

@@ -88,7 +88,7 @@ def _upload_later(claimed: Claim, trouble: Exception) -> None:
             )
         else:
             log.warning("job.upload_failed", reason=str(trouble))
-            work.back_off(job)
+            work.back_off(job, seconds=settings().search_interval_seconds, blameless=True)
 
 
 def resolve(claimed: Claim) -> None:

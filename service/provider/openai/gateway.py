@@ -24,7 +24,7 @@ from service.provider.shapes import SUBMISSION_KEY, Answer, Credentials, JobOrde
 _PAGE: Final = 100
 _PAUSE_SECONDS_MAX: Final = 3600.0
 _CODE_LENGTH_MAX: Final = 128
-_UNKNOWN_STATUSES: Final = {408, 409}
+_REFUSALS: Final = {400, 404, 405, 410, 413, 415, 422}  # surely no effect; whatever is not listed may have had one
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
 
 
@@ -73,15 +73,13 @@ def _translated(credentials: Credentials) -> Iterator[None]:
 def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
     status, code = error.status_code, error.code
     facts: dict[str, Any] = {"code": code, "status": status}
-    if status in (401, 403) or code in _ACCOUNT_CODES:
+    if status in (401, 402, 403) or code in _ACCOUNT_CODES:
         return AccountRefused(message, **facts)
     if status == 404:  # noqa: PLR2004 - an HTTP status reads best as itself
         return NotThere(message, **facts)
     if status == 429 and isinstance(error.body, dict):  # noqa: PLR2004
         return RateLimited(message, code=code, retry_after_seconds=_retry_after(error.response))
-    if status in _UNKNOWN_STATUSES or status >= 500 or status == 429:  # noqa: PLR2004
-        return Unknown(message, **facts)
-    return Refused(message, **facts)
+    return Refused(message, **facts) if status in _REFUSALS else Unknown(message, **facts)
 
 
 def _words(error: openai.APIStatusError) -> str:
