@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator import webhooks
+from emulator.config import DEFAULT_PROJECT
 from emulator.errors import Json, invalid, not_found
 from emulator.faults import Fault
 from emulator.job_requests import read_json
@@ -32,6 +34,7 @@ async def move_clock(request: Request) -> Response:
     if "speed" in body:
         clock.set_speed(body["speed"])
     clock.advance(body.get("advance_seconds", 0))
+    world_of(request).couriers.wake()
     return await show_clock(request)
 
 
@@ -112,6 +115,42 @@ async def remove_key(request: Request) -> Response:
     return Json({"key": key, "removed": True})
 
 
+async def show_webhooks(request: Request) -> Response:
+    """Endpoints with their deliveries, and how many of these are still on their way."""
+    endpoints = world_of(request).couriers.endpoints.values()
+    waiting = sum(one.state == "waiting" for endpoint in endpoints for one in endpoint.deliveries)
+    return Json({"webhooks": [endpoint.view() for endpoint in endpoints], "waiting": waiting})
+
+
+async def add_webhook(request: Request) -> Response:
+    endpoint = webhooks.parse(await read_json(request), DEFAULT_PROJECT)
+    world_of(request).couriers.add(endpoint)
+    return Json(endpoint.view())
+
+
+async def rotate_webhook(request: Request) -> Response:
+    """Signs with a new secret from now on, and with `keep_old` with the former ones too."""
+    endpoint, body = _webhook(request), await read_json(request)
+    secret, keep_old = body.get("secret", webhooks.new_secret()), body.get("keep_old", False)
+    if body.keys() - {"secret", "keep_old"} or not webhooks.is_secret(secret) or not isinstance(keep_old, bool):
+        raise invalid("Give a secret (whsec_ and base64), keep_old (true or false), both or neither.", param="secret")
+    endpoint.secrets = [secret, *(endpoint.secrets if keep_old else [])]
+    return Json(endpoint.view())
+
+
+async def remove_webhook(request: Request) -> Response:
+    endpoint = _webhook(request)
+    world_of(request).couriers.remove(endpoint)
+    return Json(endpoint.view())
+
+
+def _webhook(request: Request) -> webhooks.Endpoint:
+    endpoint = world_of(request).couriers.endpoints.get(request.path_params["id"])
+    if endpoint is None:
+        raise not_found("No such webhook.", param="id")
+    return endpoint
+
+
 async def show_log(request: Request) -> Response:
     """The truth: effects in order, all jobs as they are now, and what each is billed."""
     world = world_of(request)
@@ -170,5 +209,9 @@ routes = [
     Route("/settings", change_settings, methods=["POST"]),
     Route("/keys", add_key, methods=["POST"]),
     Route("/keys/{key}", remove_key, methods=["DELETE"]),
+    Route("/webhooks", show_webhooks, methods=["GET"]),
+    Route("/webhooks", add_webhook, methods=["POST"]),
+    Route("/webhooks/{id}", remove_webhook, methods=["DELETE"]),
+    Route("/webhooks/{id}/rotate", rotate_webhook, methods=["POST"]),
     Route("/log", show_log, methods=["GET"]),
 ]

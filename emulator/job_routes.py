@@ -169,8 +169,7 @@ async def cancel(request: Request) -> Response:
     status = job.status(now)
     if status not in CANCELLABLE:
         raise invalid(f"Job {job.id} has already {status} and cannot be cancelled.", param="fine_tuning_job_id")
-    job.cancel(now)
-    world.forget_unfinished(job)
+    world.cancel(job)
     world.log.effect(request, "job.cancelled", now, id=job.id, status_before=status, steps_done=job.steps_done(now))
     return Json(job_views.view(job, now))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from emulator.answers import Pupils
 from emulator.clock import Clock
 from emulator.config import Config
+from emulator.couriers import Couriers
 from emulator.faults import Faults
 from emulator.files import StoredFile
 from emulator.jobs import Job, TunedModel
@@ -48,6 +50,7 @@ class World:
         self.log = Log(config.log)
         self.studies = Studies()
         self.pupils = Pupils()
+        self.couriers = Couriers(self.clock, self.publish_finished, self.next_end_at)
         self._unfinished: dict[str, Job] = {}
         self._studied: dict[str, Job] = {}
         self._ends: list[tuple[float, str]] = []
@@ -77,6 +80,11 @@ class World:
     def expect_end(self, job: Job) -> None:
         """Note when the job will end as things stand now; its study must be done."""
         heapq.heappush(self._ends, (job.ends_at, job.id))
+        self.couriers.wake()
+
+    def next_end_at(self) -> float:
+        """When the next job may end; math.inf when none is known to."""
+        return self._ends[0][0] if self._ends else math.inf
 
     def add_model(self, model: TunedModel) -> None:
         self.models[model.id] = model
@@ -98,21 +106,26 @@ class World:
         self.publish_finished()
 
     def publish_finished(self) -> None:
-        """Let result files and models appear for the jobs that have succeeded by now."""
+        """Let appear what the jobs that have succeeded by now made; tell the webhooks of all that have ended."""
         now = self.clock.now()
         while self._ends and self._ends[0][0] <= now:
             expected_at, job_id = heapq.heappop(self._ends)
             job = self._unfinished.get(job_id)
             if job is None or job.ends_at != expected_at:
                 continue  # cancelled, or paused since that was expected
-            self.forget_unfinished(job)
+            del self._unfinished[job_id]
             for file in job.result_files():
                 self.files[file.id] = file
             for model in job.models():
                 self.add_model(model)
+            self.couriers.tell(job.project, job.status(now), job.id, job.ends_at)
 
-    def forget_unfinished(self, job: Job) -> None:
+    def cancel(self, job: Job) -> None:
+        """Stop the job at this moment."""
+        now = self.clock.now()
+        job.cancel(now)
         self._unfinished.pop(job.id, None)
+        self.couriers.tell(job.project, "cancelled", job.id, now)
 
 
 def world_of(request: Request) -> World:
