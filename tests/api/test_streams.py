@@ -2,9 +2,12 @@
 
 import json
 import random
+import re
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 from service.cli.local import LocalStack
 from tests.api.sse import Sent, stream
@@ -148,3 +151,21 @@ def test_head_says_what_get_would_and_keeps_no_stream_open(watched: Watched) -> 
     for _ in range(10):  # more than the team may have open
         head = watched.client.http.head(f"/v1/jobs/{watched.job}/events/stream")
         assert (head.status_code, head.headers["content-type"], head.content) == (200, "text/event-stream", b"")
+
+
+def test_the_guides_example_follows_a_job_through_cuts(quiet: Quiet, watched: Watched) -> None:
+    guide = (Path(__file__).parents[2] / "docs/watching.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - our own guide
+    with quiet.another_api("guided", stream_lifetime_seconds="1") as url:
+        log, seen = quiet.stack.processes.log("guided"), []
+        for event in names["follow"](url, watched.client.key, watched.job):
+            seen.append(event)
+            if len(seen) < 4:
+                watched.say("on and on")
+            elif len(seen) == 4:
+                until(lambda: "events/stream" in log.read_text(), what="the first stream to have ended")
+                watched.cancel()
+    assert seen[:-1] == watched.history()
+    assert seen[-1]["state"] == "cancelled"
