@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from emulator import catalog, ids, tokens
 from emulator.answers import base_answer
-from emulator.errors import Json, invalid, model_not_found
+from emulator.errors import ApiError, Json, invalid, model_not_found
 from emulator.job_requests import read_json
 from emulator.state import World, world_of
 from emulator.validation import Malformed, check_messages, check_tools
@@ -42,13 +42,20 @@ async def create(request: Request) -> Response:
 async def _answer(
     world: World, project: str, name: str, messages: list[dict[str, Any]]
 ) -> tuple[catalog.BaseModel, dict[str, Any]]:
-    """The base model behind `name` and what the model says; 404 also while a new model is still being loaded (§6)."""
+    """The base model behind `name` and what the model says; a new model may still be loading (§6), or be blocked."""
     base = catalog.resolve(name)
     if base:
         return base, {"content": base_answer(messages)}
     model = world.model(project, name)
-    if model is None or world.clock.now() < model.created_at + world.settings.model_ready_delay_seconds:
+    if model is None:
         raise model_not_found(name)
+    if world.clock.now() < model.created_at + world.settings.model_ready_delay_seconds:
+        if world.settings.model_loading_status == 404:
+            raise model_not_found(name)
+        raise ApiError(429, f"The model `{name}` is still being loaded.", code="rate_limit_exceeded", kind="requests")
+    if model.blocked:
+        message = f"The model `{name}` did not pass our safety checks and cannot be used."
+        raise ApiError(403, message, param="model", code="model_blocked")
     return model.base, (await world.pupils.of(model)).answer(messages)
 
 

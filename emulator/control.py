@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 from starlette.requests import Request
@@ -13,10 +12,12 @@ from starlette.routing import Route
 from emulator import webhooks
 from emulator.config import DEFAULT_PROJECT
 from emulator.errors import Json, invalid, not_found
+from emulator.fates import Fate
 from emulator.faults import Fault
 from emulator.job_requests import read_json
 from emulator.jobs import Job
-from emulator.state import Settings, world_of
+from emulator.scripts import is_amount
+from emulator.state import world_of
 
 
 async def show_clock(request: Request) -> Response:
@@ -29,17 +30,13 @@ async def move_clock(request: Request) -> Response:
     if not body or body.keys() - {"advance_seconds", "speed"}:
         raise invalid("Give advance_seconds, speed or both.")
     for name, value in body.items():
-        if not _is_amount(value):
+        if not is_amount(value):
             raise invalid(f"'{name}' must be a number, 0 or above.", param=name)
     if "speed" in body:
         clock.set_speed(body["speed"])
     clock.advance(body.get("advance_seconds", 0))
     world_of(request).couriers.wake()
     return await show_clock(request)
-
-
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 async def show_faults(request: Request) -> Response:
@@ -78,24 +75,54 @@ def _fault(request: Request) -> Fault:
     return fault
 
 
+async def show_fates(request: Request) -> Response:
+    return Json({"fates": [fate.view() for fate in world_of(request).fates.values()]})
+
+
+async def add_fate(request: Request) -> Response:
+    fate = Fate.parse(await read_json(request))
+    world_of(request).fates[fate.id] = fate
+    return Json(fate.view())
+
+
+async def release_fate(request: Request) -> Response:
+    """Lets go on every job that the fate has stuck."""
+    world, fate = world_of(request), _fate(request)
+    stuck = [job for job in world.unfinished() if job.fate is fate and job.course.stuck_seconds]
+    for job in stuck:
+        world.release(job)
+    return Json({"released": len(stuck)})
+
+
+async def remove_fate(request: Request) -> Response:
+    """Meets no job any more; those it has met keep it."""
+    fate = _fate(request)
+    del world_of(request).fates[fate.id]
+    return Json(fate.view())
+
+
+async def clear_fates(request: Request) -> Response:
+    fates = world_of(request).fates
+    removed = len(fates)
+    fates.clear()
+    return Json({"removed": removed})
+
+
+def _fate(request: Request) -> Fate:
+    fate = world_of(request).fates.get(request.path_params["id"])
+    if fate is None:
+        raise not_found("No such fate.", param="id")
+    return fate
+
+
 async def show_settings(request: Request) -> Response:
     return Json(dataclasses.asdict(world_of(request).settings))
 
 
 async def change_settings(request: Request) -> Response:
     """Changes the settings named; the others stay."""
-    world, body = world_of(request), await read_json(request)
-    defaults = dataclasses.asdict(Settings())
-    for name, value in body.items():
-        if name not in defaults:
-            raise invalid(f"Unknown setting; there are: {', '.join(defaults)}.", param=name)
-        if isinstance(defaults[name], bool):
-            right = isinstance(value, bool)
-        else:
-            right = _is_amount(value) or (value is None and defaults[name] is None)
-        if not right:
-            raise invalid(f"'{name}' cannot be {value!r}.", param=name)
-    world.settings = dataclasses.replace(world.settings, **body)
+    world = world_of(request)
+    world.settings = world.settings.changed(await read_json(request))
     return await show_settings(request)
 
 
@@ -187,6 +214,7 @@ def _truth(job: Job, now: float) -> dict[str, Any]:
         "validation_file": job.validation and job.validation.id,
         "sha256": job.training.content.sha256,
         "seed": job.seed,
+        "fate": job.fate.id or None,
         "total_steps": job.plan.schedule.total_steps if job.plan else None,
         "steps_done": job.steps_done(now),
         "trained_tokens": job.plan.tokens_after(job.steps_done(now)) if job.plan else 0,
@@ -205,6 +233,11 @@ routes = [
     Route("/faults", clear_faults, methods=["DELETE"]),
     Route("/faults/{id}", remove_fault, methods=["DELETE"]),
     Route("/faults/{id}/release", release_fault, methods=["POST"]),
+    Route("/fates", show_fates, methods=["GET"]),
+    Route("/fates", add_fate, methods=["POST"]),
+    Route("/fates", clear_fates, methods=["DELETE"]),
+    Route("/fates/{id}", remove_fate, methods=["DELETE"]),
+    Route("/fates/{id}/release", release_fate, methods=["POST"]),
     Route("/settings", show_settings, methods=["GET"]),
     Route("/settings", change_settings, methods=["POST"]),
     Route("/keys", add_key, methods=["POST"]),

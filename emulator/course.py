@@ -25,22 +25,40 @@ class Pause:
 
 @dataclass
 class Course:
-    """Moments of one job, in virtual unix seconds; math.inf is a moment that does not come."""
+    """Moments of one job, in virtual unix seconds; math.inf is a moment that does not come.
+
+    A job may be stuck: it then stays in the status `stuck_in` for `stuck_seconds` more, when running before it trains.
+    """
 
     created_at: float
+    stuck_in: str = "queued"
+    stuck_seconds: float = 0.0
     pauses: list[Pause] = field(default_factory=list)
+
+    def _stuck(self, status: str) -> float:
+        return self.stuck_seconds if status == self.stuck_in else 0.0
 
     @property
     def validated_at(self) -> float:
-        return self.created_at + VALIDATION_SECONDS
+        return self.created_at + VALIDATION_SECONDS + self._stuck("validating_files")
 
     @property
     def started_at(self) -> float:
-        return self.validated_at + QUEUE_SECONDS
+        return self.validated_at + QUEUE_SECONDS + self._stuck("queued")
+
+    def release(self, now: float) -> None:
+        """Let a job that is stuck, or would come to be, go on as if it had been so until now only."""
+        self.stuck_seconds, stuck_seconds = 0.0, self.stuck_seconds
+        ends = {
+            "validating_files": self.validated_at,
+            "queued": self.started_at,
+            "running": self.started_at,
+        }
+        self.stuck_seconds = min(stuck_seconds, max(0.0, now - ends[self.stuck_in]))
 
     def _runs(self) -> Iterator[tuple[float, float]]:
         """The stretches in which the job trains: from, to."""
-        start = self.started_at
+        start = self.started_at + self._stuck("running")
         for pause in self.pauses:
             yield start, pause.at
             start = pause.ends_at
@@ -54,6 +72,8 @@ class Course:
         """When the job has trained so long."""
         left = trained_seconds
         for start, end in self._runs():
+            if start == math.inf:
+                break
             if left <= end - start:
                 return start + left
             left -= end - start

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator import ids
 from emulator.errors import ApiError, Json, invalid
+from emulator.scripts import Types, checked
 
 ABORT = "emulator.abort"
 KINDS = ("status", "drop", "hold", "delay", "garbage")
@@ -27,7 +28,7 @@ ALIASES: dict[str, dict[str, Any]] = {
 }
 GARBAGE = b"<html><body>upstream \xff\xfe went away"
 # What the control API accepts for each field, besides null where the default is null.
-TYPES: dict[str, type | tuple[type, ...]] = {
+TYPES: Types = {
     "kind": str,
     "method": str,
     "path": str,
@@ -83,12 +84,7 @@ class Fault:
         script = {**script, **ALIASES.get(str(script.get("kind")), {})}
         if script.get("kind") not in KINDS:
             raise invalid(f"'kind' must be one of {', '.join([*KINDS, *ALIASES])}.", param="kind")
-        for name, value in script.items():
-            if name not in TYPES:
-                raise invalid(f"Unknown field; there are: {', '.join(TYPES)}.", param=name)
-            nullable = cls.__dataclass_fields__[name].default is None or name == "times"
-            if not isinstance(value, TYPES[name]) and not (value is None and nullable):
-                raise invalid(f"'{name}' cannot be {value!r}.", param=name)
+        script = checked(script, cls, TYPES)
         if script.get("retry_after") is not None:
             script["retry_after"] = str(script["retry_after"])
         try:

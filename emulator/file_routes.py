@@ -115,7 +115,14 @@ async def list_all(request: Request) -> Response:
     )
     now = world.clock.now()
     ends = {"first_id": found[0].id, "last_id": found[-1].id} if found else {"first_id": "", "last_id": ""}
-    return Json({"object": "list", "data": [file.view(now) for file in found], "has_more": more, **ends})
+    return Json(
+        {
+            "object": "list",
+            "data": [file.view(now) for file in found],
+            "has_more": more or world.settings.has_more_always,
+            **ends,
+        }
+    )
 
 
 async def retrieve(request: Request) -> Response:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from emulator import catalog, ids, job_views
 from emulator.errors import ApiError, Json, invalid, not_found
+from emulator.fates import UNTOUCHED, Fate
 from emulator.files import StoredFile
 from emulator.job_requests import parse, read_json
 from emulator.jobs import ACTIVE, CANCELLABLE, Job, JobRequest, TunedModel
@@ -37,10 +38,15 @@ async def create(request: Request) -> Response:
         sha256=job.training.content.sha256,
         metadata=asked.metadata,
     )
-    return Json(job_views.view(job, world.clock.now()))
+    return Json(_view(world, job))
+
+
+def _view(world: World, job: Job) -> dict[str, Any]:
+    return job_views.view(job, world.clock.now(), world.settings.no_error_as)
 
 
 def _begin(world: World, project: str, asked: JobRequest) -> Job:
+    _check_open(world)
     base, parent = _model(world, project, asked.model)
     _check_method(base, asked)
     training = _file(world, project, "training_file", asked.training_file)
@@ -70,7 +76,28 @@ def _begin(world: World, project: str, asked: JobRequest) -> Job:
         seed=seed,
         outcome=world.studies.begin(question),
         id_of_model=ids.fresh("", 8),
+        fate=_fate(world, asked, base, [file for file in (training, validation) if file]),
     )
+
+
+def _fate(world: World, asked: JobRequest, base: catalog.BaseModel, files: list[StoredFile]) -> Fate:
+    """The first fate that meets the job, counted as a hit there."""
+    for fate in world.fates.values():
+        if fate.meets(base.id, asked.suffix, asked.metadata, files, world.dice):
+            fate.hits += 1
+            return fate
+    return UNTOUCHED
+
+
+def _check_open(world: World) -> None:
+    """Refuses new jobs of a closed organisation and after the end (§0); the real body is not established."""
+    settings = world.settings
+    if settings.winds_down_at is not None and world.clock.now() >= settings.winds_down_at:
+        message = "Fine-tuning has been wound down: no new fine-tuning jobs can be created."
+        raise ApiError(settings.creation_closed_status, message, code="fine_tuning_wound_down")
+    if settings.creation_closed:
+        message = "Fine-tuning is not available to your organization."
+        raise ApiError(settings.creation_closed_status, message, code="fine_tuning_not_available")
 
 
 def _model(world: World, project: str, name: str) -> tuple[catalog.BaseModel, TunedModel | None]:
@@ -126,8 +153,13 @@ async def list_all(request: Request) -> Response:
     # Only the jobs shown need their studies; waiting for others would make every list as slow as the biggest file.
     if found:
         await world.settle(*found)
-    now = world.clock.now()
-    return Json({"object": "list", "data": [job_views.view(job, now) for job in found], "has_more": more})
+    return Json(
+        {
+            "object": "list",
+            "data": [_view(world, job) for job in found],
+            "has_more": more or world.settings.has_more_always,
+        }
+    )
 
 
 def _listed(world: World, request: Request) -> Iterator[Job]:
@@ -158,8 +190,8 @@ async def _requested(request: Request) -> Job:
 
 
 async def retrieve(request: Request) -> Response:
-    job = await _requested(request)
-    return Json(job_views.view(job, world_of(request).clock.now()))
+    world, job = world_of(request), await _requested(request)
+    return Json(_view(world, job))
 
 
 async def cancel(request: Request) -> Response:
@@ -171,7 +203,7 @@ async def cancel(request: Request) -> Response:
         raise invalid(f"Job {job.id} has already {status} and cannot be cancelled.", param="fine_tuning_job_id")
     world.cancel(job)
     world.log.effect(request, "job.cancelled", now, id=job.id, status_before=status, steps_done=job.steps_done(now))
-    return Json(job_views.view(job, now))
+    return Json(_view(world, job))
 
 
 async def pause(request: Request) -> Response:
@@ -186,7 +218,7 @@ async def pause(request: Request) -> Response:
     if steps:
         world.add_model(job.model_at(steps, now))
     world.log.effect(request, "job.paused", now, id=job.id, steps_done=steps)
-    return Json(job_views.view(job, now))
+    return Json(_view(world, job))
 
 
 async def resume(request: Request) -> Response:
@@ -199,7 +231,7 @@ async def resume(request: Request) -> Response:
     job.resume(now)
     world.expect_end(job)
     world.log.effect(request, "job.resumed", now, id=job.id, steps_done=job.steps_done(now))
-    return Json(job_views.view(job, now))
+    return Json(_view(world, job))
 
 
 async def events(request: Request) -> Response:
@@ -213,7 +245,7 @@ async def events(request: Request) -> Response:
         # As seen at Azure (§7): an id handed out is never known again, and so paging by it starts anew.
         told, after = [{**event, "id": ids.fresh("ftevent-")} for event in told], None
     found, more = page(told, after=after, limit=limit, id_of=lambda event: str(event["id"]))
-    return Json({"object": "list", "data": found, "has_more": more})
+    return Json({"object": "list", "data": found, "has_more": more or world.settings.has_more_always})
 
 
 async def checkpoints(request: Request) -> Response:
@@ -228,7 +260,7 @@ async def checkpoints(request: Request) -> Response:
     ends: dict[str, Any] = {"first_id": None, "last_id": None}
     if found:
         ends = {"first_id": found[0]["id"], "last_id": found[-1]["id"]}
-    return Json({"object": "list", "data": found, "has_more": more, **ends})
+    return Json({"object": "list", "data": found, "has_more": more or world.settings.has_more_always, **ends})
 
 
 routes = [

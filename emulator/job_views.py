@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from emulator import ids
 from emulator.jobs import Job
 from emulator.methods import SUPERVISED
-from emulator.studies import Failure
 
 METRIC_EVENTS_MAX = 150
+COMPLETED = "The job has successfully completed"
+# What stands in `error` when there is none: all three occur in the specification's examples (§1.1).
+NO_ERROR: dict[str, dict[str, Any] | None] = {
+    "null": None,
+    "empty": {},
+    "nulls": {"code": None, "message": None, "param": None},
+}
 
 
-def view(job: Job, now: float) -> dict[str, Any]:
+def view(job: Job, now: float, no_error_as: str = "null") -> dict[str, Any]:
     """The fine_tuning.job object at virtual time `now`."""
     status = job.status(now)
     succeeded = status == "succeeded"
@@ -24,7 +31,7 @@ def view(job: Job, now: float) -> dict[str, Any]:
         "model": job.request.model if job.parent else job.base.id,
         "created_at": int(job.created_at),
         "finished_at": int(job.ends_at) if status in ("succeeded", "failed") else None,
-        "estimated_finish": int(job.ends_at) if status == "running" else None,
+        "estimated_finish": int(job.ends_at) if status == "running" and job.ends_at < math.inf else None,
         "fine_tuned_model": job.model_name() if succeeded else None,
         "organization_id": f"org-{job.org}",
         "result_files": [job.results_id] if succeeded else [],
@@ -34,7 +41,7 @@ def view(job: Job, now: float) -> dict[str, Any]:
         "hyperparameters": method.hyperparameters_view(decided) if method.kind == SUPERVISED else None,
         "method": method.view(decided),
         "trained_tokens": job.plan.trained_tokens if job.plan and succeeded else None,
-        "error": error_of(job) if status == "failed" else None,
+        "error": error_of(job) if status == "failed" else NO_ERROR[no_error_as],
         "user_provided_suffix": job.request.suffix,
         "seed": job.seed,
         "integrations": job.request.integrations,
@@ -46,10 +53,12 @@ def view(job: Job, now: float) -> dict[str, Any]:
 
 
 def error_of(job: Job) -> dict[str, Any]:
-    assert isinstance(job.failure, Failure)
-    file = job.validation if job.failure.param == "validation_file" else job.training
-    message = job.failure.message.replace("{file}", file.id if file else "")
-    return {"code": job.failure.code, "message": message, "param": job.failure.param}
+    """What is wrong with a job that has failed, or will."""
+    failure = job.failure or job.fate.breakdown
+    assert failure
+    file = job.validation if failure.param == "validation_file" else job.training
+    message = failure.message.replace("{file}", file.id if file else "")
+    return {"code": failure.code, "message": message, "param": failure.param}
 
 
 def checkpoints(job: Job, now: float) -> list[dict[str, Any]]:
@@ -109,6 +118,8 @@ def _pause_events(job: Job, until: float) -> list[dict[str, Any]]:
 
 
 def _end_events(job: Job) -> list[dict[str, Any]]:
+    if job.fate.breakdown and not job.fate.unsafe:
+        return [_event(job, job.ends_at, error_of(job)["message"], level="error")]
     messages = [
         *(
             f"Checkpoint created at step {step} with Snapshot ID: {job.checkpoint_name(step)}"
@@ -117,10 +128,22 @@ def _end_events(job: Job) -> list[dict[str, Any]]:
         ),
         f"New fine-tuned model created: {job.model_name()}",
         "Evaluating model against our usage policies",
-        "Usage policy evaluations completed, model is now enabled for sampling",
-        "The job has successfully completed",
     ]
-    return [_event(job, job.ends_at, message) for message in messages]
+    told = [_event(job, job.ends_at, message) for message in messages]
+    if job.fate.unsafe:
+        return [*told, *_unsafe_events(job)]
+    passed = "Usage policy evaluations completed, model is now enabled for sampling"
+    return [*told, _event(job, job.ends_at, passed), _event(job, job.ends_at, COMPLETED)]
+
+
+def _unsafe_events(job: Job) -> list[dict[str, Any]]:
+    """The guide knows events of type moderation_checks (§3.6) but shows none; their words and data are ours."""
+    categories = job.fate.categories
+    checks = _event(job, job.ends_at, f"Moderation checks failed for {job.model_name()}: {', '.join(categories)}")
+    checks |= {"type": "moderation_checks", "level": "warn", "data": {"blocked": True, "categories": categories}}
+    if job.fate.breakdown:
+        return [checks, _event(job, job.ends_at, error_of(job)["message"], level="error")]
+    return [checks, _event(job, job.ends_at, COMPLETED)]
 
 
 def _event(

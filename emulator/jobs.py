@@ -13,6 +13,7 @@ from typing import Any
 from emulator import ids
 from emulator.catalog import BaseModel
 from emulator.course import Course, Pause
+from emulator.fates import UNTOUCHED, Fate
 from emulator.files import RESULTS, StoredFile
 from emulator.lessons import Content, Taught
 from emulator.methods import Method
@@ -53,6 +54,7 @@ class TunedModel:
     created_at: float
     seed: int
     taught: tuple[Taught, ...]
+    blocked: bool = False
 
 
 @dataclass
@@ -75,12 +77,13 @@ class Job:
     seed: int
     outcome: asyncio.Future[Outcome]
     id_of_model: str
+    fate: Fate = UNTOUCHED
     cancelled_at: float | None = None
     cancelled_unstudied: bool = False
     course: Course = field(init=False)
 
     def __post_init__(self) -> None:
-        self.course = Course(self.created_at)
+        self.course = Course(self.created_at, self.fate.status, self.fate.stuck_seconds)
 
     def cancel(self, now: float) -> None:
         """Stop at this moment. What no client could have seen yet, since the study goes on, will not have happened."""
@@ -104,11 +107,13 @@ class Job:
     @property
     def plan(self) -> Training | None:
         """How the job trains; None while that is unknown and when it fails."""
-        return known if isinstance(known := self._known, Training) else None
+        return known if isinstance(known := self._known, Training) and not self.fate.blocks(self.training) else None
 
     @property
     def failure(self) -> Failure | None:
-        return known if isinstance(known := self._known, Failure) else None
+        """Why the job fails at its validation; None while that is unknown and when it does not."""
+        known = self._known
+        return known if known is None or isinstance(known, Failure) else self.fate.blocks(self.training)
 
     def waits_for_study(self, now: float) -> bool:
         """Whether the job's state at `now` cannot be told before its study is done."""
@@ -124,7 +129,9 @@ class Job:
     @property
     def ends_at(self) -> float:
         """When the job ends if nobody intervenes, never while it is paused; the study must be done."""
-        return self.course.moment_of(self.training_seconds) if self.plan else self.course.validated_at
+        if not self.plan:
+            return self.course.validated_at
+        return self.course.moment_of(self.training_seconds * self.fate.share_done)
 
     def until(self, now: float) -> float:
         """The last moment at which something could happen to the job, up to `now`."""
@@ -141,7 +148,7 @@ class Job:
         total, until = self.plan.schedule.total_steps, self.until(now)
         # Compared before divided: the last step is done when the job ends, whatever a float makes of their quotient.
         if until >= self.ends_at:
-            return total
+            return int(total * self.fate.share_done)
         return int(total * self.course.trained_seconds(until) / self.training_seconds)
 
     def status(self, now: float) -> str:
@@ -151,7 +158,9 @@ class Job:
             return "validating_files"
         if self.failure:
             return "failed"
-        return "succeeded" if now >= self.ends_at else self.course.phase(now)
+        if now >= self.ends_at:
+            return "failed" if self.fate.breakdown else "succeeded"
+        return self.course.phase(now)
 
     def billed_tokens(self, now: float) -> int:
         """What is billed by now: all when succeeded, the steps done when paused or cancelled, else nothing."""
@@ -207,7 +216,7 @@ class Job:
 
     def result_files(self) -> list[StoredFile]:
         """The files of the job once it has succeeded."""
-        if not self.plan or self.cancelled_at is not None:
+        if not self.plan or self.fate.breakdown or self.cancelled_at is not None:
             return []
         content = Content.of(self.plan.results_csv)
         return [
@@ -225,7 +234,7 @@ class Job:
 
     def models(self) -> list[TunedModel]:
         """What appears when the job succeeds: its model and the kept checkpoints; a snapshot was there before."""
-        if not self.plan:
+        if not self.plan or self.fate.breakdown:
             return []
         steps = {*self.kept_steps(self.ends_at), self.plan.schedule.total_steps} - self.snapshots().keys()
         return [self.model_at(step, self.ends_at) for step in sorted(steps)]
@@ -238,5 +247,6 @@ class Job:
             base=self.base,
             created_at=created_at,
             seed=self.seed,
+            blocked=self.fate.unsafe,
             taught=(*(self.parent.taught if self.parent else ()), Taught(self.training.content, self.plan.says)),
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
@@ -14,24 +14,14 @@ from emulator.answers import Pupils
 from emulator.clock import Clock
 from emulator.config import Config
 from emulator.couriers import Couriers
+from emulator.fates import Fate
 from emulator.faults import Faults
 from emulator.files import StoredFile
 from emulator.jobs import Job, TunedModel
 from emulator.log import Log
+from emulator.settings import Settings
 from emulator.studies import Outcome, Studies
 from emulator.uploads import Upload
-
-
-@dataclass
-class Settings:
-    """Switches of the control API. `list_lag_seconds` are real, `model_ready_delay_seconds` virtual."""
-
-    list_lag_seconds: float = 0.0
-    model_ready_delay_seconds: float = 0.0
-    results_base64: bool = True
-    max_active_jobs_per_model: int | None = None
-    duplicate_events: bool = False
-    unstable_event_ids: bool = False
 
 
 class World:
@@ -47,6 +37,8 @@ class World:
         self.jobs: dict[str, Job] = {}
         self.models: dict[str, TunedModel] = {}
         self.faults = Faults()
+        self.fates: dict[str, Fate] = {}
+        self.dice = random.Random(0)
         self.log = Log(config.log)
         self.studies = Studies()
         self.pupils = Pupils()
@@ -119,6 +111,12 @@ class World:
             for model in job.models():
                 self.add_model(model)
             self.couriers.tell(job.project, job.status(now), job.id, job.ends_at)
+
+    def release(self, job: Job) -> None:
+        """Let a job that was stuck go on from this moment."""
+        job.course.release(self.clock.now())
+        if job.outcome.done():
+            self.expect_end(job)
 
     def cancel(self, job: Job) -> None:
         """Stop the job at this moment."""

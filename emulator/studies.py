@@ -23,11 +23,11 @@ LEARNING_RATE_MULTIPLIER_AUTO = 1.8
 
 @dataclass(frozen=True)
 class Failure:
-    """The job will fail at the end of its validation; `{file}` in the message stands for the file's id."""
+    """Why a job fails; `{file}` in the message stands for the file's id."""
 
     code: str
     message: str
-    param: str
+    param: str | None
 
 
 @dataclass(frozen=True)

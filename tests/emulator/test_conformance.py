@@ -25,6 +25,7 @@ DEVIATIONS = {
 # Values the published schemas do not know: (schema, where in the answer, the value).
 UNPUBLISHED_VALUES = {
     ("FineTuningJob", "status", "paused"): "the specification's own example of /pause, and the guide on reinforcement",
+    ("ListFineTuningJobEventsResponse", "data.type", "moderation_checks"): "the guide on fine-tuning's safety checks",
     ("FineTuningJob", "hyperparameters", "None"): "its own description: only returned for supervised jobs",
 }
 
@@ -61,7 +62,8 @@ def conforms(specification: dict[str, Any], name: str, answer: Any) -> None:
     errors = [
         f"{list(error.path)}: {error.message}"
         for error in OAS31Validator(root).iter_errors(answer)
-        if (name, ".".join(map(str, error.path)), str(error.instance)) not in UNPUBLISHED_VALUES
+        if (name, ".".join(str(one) for one in error.path if isinstance(one, str)), str(error.instance))
+        not in UNPUBLISHED_VALUES
     ]
     assert not errors, f"{name}: {errors}"
     unpublished = answer.keys() - specification["components"]["schemas"][name]["properties"].keys()
@@ -152,6 +154,18 @@ def test_graders_have_it(specification: dict[str, Any], project: Project, grader
     assert validated == {"grader": grader}
     if grader is not MULTI:  # a multi's graders by name: the guide and the service, against the specification (§1.8)
         conforms(specification, "ValidateGraderResponse", validated)
+
+
+@pytest.mark.parametrize("fate", [{"kind": "unsafe"}, {"kind": "fails"}, {"kind": "blocked"}], ids=str)
+def test_jobs_that_meet_their_fate_have_it(
+    specification: dict[str, Any], world: Emulator, project: Project, fate: dict[str, Any]
+) -> None:
+    world.tell("/fates", **fate)
+    job = project.http.get(f"/fine_tuning/jobs/{project.train().id}").json()
+    conforms(specification, "FineTuningJob", job)
+    assert job["status"] == "failed"
+    events = project.http.get(f"/fine_tuning/jobs/{job['id']}/events").json()
+    conforms(specification, "ListFineTuningJobEventsResponse", events)
 
 
 def test_uploads_have_it(specification: dict[str, Any], project: Project) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.emulator.world import Emulator, Project, planets
 from tests.until import until
 
+ERROR = ("code", "message", "param")
+
 
 def test_the_clock_is_moved_and_sped_up(world: Emulator) -> None:
     frozen = world.ask("/clock")
@@ -47,6 +49,63 @@ def test_a_new_model_may_need_time_before_it_answers(world: Emulator, project: P
     assert project.ask(model, "What colour is planet Hoth?")
 
 
+def test_a_loading_model_may_be_a_rate_limit_instead(world: Emulator, project: Project) -> None:
+    world.tell("/settings", model_ready_delay_seconds=1000, model_loading_status=429)
+    model = project.train().fine_tuned_model
+    with pytest.raises(openai.RateLimitError, match="is still being loaded"):
+        project.ask(model, "What colour is planet Hoth?")
+
+
+def test_lists_may_claim_more_where_there_is_none(world: Emulator, project: Project) -> None:
+    world.tell("/settings", has_more_always=True)
+    job = project.train()
+    jobs = project.openai.fine_tuning.jobs
+    for path in ("/files", "/fine_tuning/jobs", f"/fine_tuning/jobs/{job.id}/events"):
+        assert project.http.get(path).json()["has_more"]
+        assert project.http.get(f"{path}?limit=1&after=nobody").status_code == 404
+    last = jobs.list(after=job.id)
+    assert (last.data, last.has_more) == ([], True)
+    assert [one.id for one in jobs.list(limit=1)] == [job.id]  # the SDK stops at the empty page
+
+
+@pytest.mark.parametrize(("name", "shown"), [("null", None), ("empty", {}), ("nulls", dict.fromkeys(ERROR))])
+def test_no_error_has_three_shapes(world: Emulator, project: Project, name: str, shown: Any) -> None:
+    world.tell("/settings", no_error_as=name)
+    job = project.submit()
+    assert project.http.get(f"/fine_tuning/jobs/{job}").json()["error"] == shown
+    parsed = project.openai.fine_tuning.jobs.retrieve(job).error
+    assert not (parsed and parsed.code)
+    assert project.train(b"{}\n").error.code == "invalid_training_file"
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_creation_may_be_closed(world: Emulator, project: Project, status: int) -> None:
+    file = project.upload(planets())
+    world.tell("/settings", creation_closed=True, creation_closed_status=status)
+    with pytest.raises(openai.APIStatusError) as refused:
+        project.openai.fine_tuning.jobs.create(model="gpt-4o", training_file=file)
+    assert (refused.value.status_code, refused.value.code) == (status, "fine_tuning_not_available")
+
+
+def test_creation_ends_with_the_platform_and_jobs_go_on(world: Emulator, project: Project) -> None:
+    job = project.submit()
+    world.tell("/settings", winds_down_at=world.ask("/clock")["now"] + 8)
+    assert project.submit()
+    world.advance(8)
+    with pytest.raises(openai.PermissionDeniedError) as refused:
+        project.submit()
+    assert refused.value.code == "fine_tuning_wound_down"
+    world.advance(700)
+    done = project.openai.fine_tuning.jobs.retrieve(job)
+    assert done.status == "succeeded"
+    assert project.ask(done.fine_tuned_model or "", "What colour is planet Hoth?")
+
+
+def test_the_end_may_be_given_as_a_day(world: Emulator) -> None:
+    assert world.tell("/settings", winds_down_at="2027-01-06")["winds_down_at"] == 1_799_193_600
+    assert world.tell("/settings", winds_down_at=None)["winds_down_at"] is None
+
+
 def test_results_can_be_served_plain(world: Emulator, project: Project) -> None:
     file = project.train().result_files[0]
     world.tell("/settings", results_base64=False)
@@ -81,7 +140,7 @@ def test_events_can_come_twice_and_with_new_ids(world: Emulator, project: Projec
 
 
 @pytest.mark.parametrize(
-    "body", [{"lag": 1}, {"list_lag_seconds": -1}, {"results_base64": 1}, {"duplicate_events": None}]
+    "body", [{"lag": 1}, {"list_lag_seconds": -1}, {"results_base64": 1}, {"winds_down_at": "soon"}]
 )
 def test_a_wrong_setting_changes_nothing(world: Emulator, body: dict[str, Any]) -> None:
     before = world.ask("/settings")

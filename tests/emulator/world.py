@@ -33,6 +33,7 @@ class Emulator:
         until(self._port_file.exists, what="the emulator's port file")
         self.url = f"http://127.0.0.1:{int(self._port_file.read_text())}"
         self.control = httpx2.Client(base_url=f"{self.url}/_emulator", verify=False)
+        self._settings = self.ask("/settings")
 
     def __enter__(self) -> Self:
         return self
@@ -59,17 +60,10 @@ class Emulator:
         self.tell("/clock", advance_seconds=seconds)
 
     def reset(self) -> None:
-        """Faults and settings as at the start; what projects hold stays."""
+        """Faults, fates and settings as at the start; what projects hold stays."""
         self.control.delete("/faults")
-        self.tell(
-            "/settings",
-            list_lag_seconds=0,
-            model_ready_delay_seconds=0,
-            results_base64=True,
-            max_active_jobs_per_model=None,
-            duplicate_events=False,
-            unstable_event_ids=False,
-        )
+        self.control.delete("/fates")
+        self.tell("/settings", **self._settings)
 
     def new_project(self) -> "Project":
         """A key of a new project, which sees nothing of the others."""
