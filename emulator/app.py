@@ -11,13 +11,24 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator import chat, control, errors, file_routes, grader_routes, ids, job_routes, models, upload_routes
+from emulator import (
+    chat,
+    control,
+    errors,
+    file_routes,
+    grader_routes,
+    ids,
+    job_routes,
+    models,
+    permission_routes,
+    upload_routes,
+)
 from emulator.config import Config
 from emulator.faults import FaultInjection
 from emulator.keys import Authentication
 from emulator.state import World
 
-API = (file_routes, upload_routes, job_routes, grader_routes, models, chat)
+API = (file_routes, upload_routes, job_routes, grader_routes, permission_routes, models, chat)
 
 
 def create_app(config: Config) -> ASGIApp:

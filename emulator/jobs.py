@@ -57,6 +57,24 @@ class TunedModel:
     blocked: bool = False
 
 
+@dataclass(frozen=True)
+class Permission:
+    """`project` may use `model`; the time is virtual."""
+
+    id: str
+    model: str
+    project: str
+    created_at: float
+
+    def view(self) -> dict[str, Any]:
+        return {
+            "object": "checkpoint.permission",
+            "id": self.id,
+            "created_at": int(self.created_at),
+            "project_id": self.project,
+        }
+
+
 @dataclass
 class Job:
     """One job. Times are virtual unix seconds, `born` is on the real monotonic clock.

@@ -35,7 +35,7 @@ async def list_all(request: Request) -> Response:
     shown += [
         _tuned_view(model, world.config.org)
         for model in world.models.values()
-        if model.project == request.state.project
+        if world.model(request.state.project, model.id)
     ]
     return Json({"object": "list", "data": shown})
 
@@ -57,7 +57,8 @@ async def delete(request: Request) -> Response:
     world.publish_finished()
     if catalog.resolve(name):
         raise ApiError(403, f"You have insufficient permissions to delete the model '{name}'.", param="model")
-    if not world.model(request.state.project, name):
+    model = world.model(request.state.project, name)
+    if model is None or model.project != request.state.project:
         raise model_not_found(name)
     del world.models[name]
     world.log.effect(request, "model.deleted", world.clock.now(), id=name)

@@ -17,7 +17,7 @@ from emulator.couriers import Couriers
 from emulator.fates import Fate
 from emulator.faults import Faults
 from emulator.files import StoredFile
-from emulator.jobs import Job, TunedModel
+from emulator.jobs import Job, Permission, TunedModel
 from emulator.log import Log
 from emulator.settings import Settings
 from emulator.studies import Outcome, Studies
@@ -36,6 +36,7 @@ class World:
         self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
         self.models: dict[str, TunedModel] = {}
+        self.permissions: dict[str, Permission] = {}
         self.faults = Faults()
         self.fates: dict[str, Fate] = {}
         self.dice = random.Random(0)
@@ -55,9 +56,13 @@ class World:
         return file
 
     def model(self, project: str, name: str) -> TunedModel | None:
-        """The project's fine-tuned model, or checkpoint, of that name."""
+        """The fine-tuned model, or checkpoint, of that name, if the project has made it or may use it."""
         model = self.models.get(name)
-        return model if model and model.project == project else None
+        return model if model and (model.project == project or self.may_use(project, name)) else None
+
+    def may_use(self, project: str, name: str) -> bool:
+        """Whether the model was shared with the project."""
+        return any(one.project == project and one.model == name for one in self.permissions.values())
 
     def add_job(self, job: Job) -> None:
         """Remember the job; once its study ends, it is known when the job will."""

@@ -10,6 +10,7 @@ from openapi_schema_validator import OAS31Validator
 
 from tests.emulator.test_graders import ALIKE, CHECK, MULTI
 from tests.emulator.test_methods import dpo, preferences, reinforced
+from tests.emulator.test_permissions import admin_of
 from tests.emulator.world import REFERENCE, Emulator, Project, planets
 
 pytestmark = pytest.mark.reference
@@ -180,6 +181,20 @@ def test_uploads_have_it(specification: dict[str, Any], project: Project) -> Non
     conforms(specification, "OpenAIFile", whole["file"])
     abandoned = project.http.post("/uploads", json=asked).json()
     conforms(specification, "Upload", project.http.post(f"/uploads/{abandoned['id']}/cancel").json())
+
+
+def test_permissions_have_it(
+    specification: dict[str, Any], world: Emulator, project: Project, other_project: Project
+) -> None:
+    model, admin = project.train().fine_tuned_model, admin_of(world)
+    path = f"/fine_tuning/checkpoints/{model}/permissions"
+    made = admin.http.post(path, json={"project_ids": [other_project.name]}).json()
+    conforms(specification, "ListFineTuningCheckpointPermissionResponse", made)
+    conforms(specification, "ListFineTuningCheckpointPermissionResponse", admin.http.get(path).json())
+    deleted = admin.http.delete(f"{path}/{made['data'][0]['id']}").json()
+    conforms(specification, "DeleteFineTuningCheckpointPermissionResponse", deleted)
+    conforms(specification, "ErrorResponse", project.http.get(path).json())
+    admin.close()
 
 
 def test_pausing_and_resuming_have_it_too(specification: dict[str, Any], world: Emulator, project: Project) -> None:

@@ -102,10 +102,15 @@ class Project:
         ).id
 
     def train(self, data: bytes | None = None, **options: Any) -> Any:
-        """A job run to its end; the job."""
+        """A job run to its end; the job. On a busy machine the study of a big file takes longer than a read waits."""
         job = self.submit(data, **options)
         self.emulator.advance(700)
-        return self.openai.fine_tuning.jobs.retrieve(job)
+
+        def ended() -> Any:
+            found = self.openai.fine_tuning.jobs.retrieve(job)
+            return None if found.status == "validating_files" else found
+
+        return until(ended, within=30)
 
     def ask(self, model: str, question: str, system: str | None = None) -> str:
         messages: list[Any] = [{"role": "system", "content": system}] if system else []
