@@ -103,7 +103,7 @@ def test_what_we_accept_the_emulator_accepts_and_bills_the_same(example: Any) ->
     errors = [one for one in exact.findings(example) if RULES[one.code][0] is Severity.ERROR]
     if errors:
         return
-    emulator_validation.check_example(example, 1)
+    emulator_validation.check_example(example, 1, "supervised")
     assert counting.tokens_of(counting.pieces_of(example), COUNT)[0] == emulator_tokens.count_example(example, O200K)
 
 
