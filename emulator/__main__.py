@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from emulator.app import create_app
-from emulator.config import Config
+from emulator.config import DEFAULT_ORG, DEFAULT_SPEED, Config
+from emulator.scenario import BadScenario, Scenario, load
 from emulator.server import serve
 from emulator.tokens import CL100K, O200K, tokenizer
 
@@ -22,13 +23,27 @@ def main(  # noqa: PLR0917 - one parameter per option
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
     uds: Annotated[Path | None, typer.Option(help="Unix socket to listen on instead.")] = None,
     port_file: Annotated[Path | None, typer.Option(help="Where to write the port once it accepts connections.")] = None,
-    speed: Annotated[float, typer.Option(min=0, help="Virtual seconds per real second; 0 freezes the clock.")] = 60.0,
+    speed: Annotated[
+        float | None, typer.Option(min=0, help="Virtual seconds per real second (60); 0 freezes the clock.")
+    ] = None,
     log: Annotated[Path | None, typer.Option(help="Append every effect to this file, a line of JSON each.")] = None,
-    org: Annotated[str, typer.Option(help="The organisation in model names and headers.")] = "acme",
+    org: Annotated[str | None, typer.Option(help="The organisation in model names and headers (acme).")] = None,
     key: Annotated[list[str] | None, typer.Option(help="A further key, as sk-…=project; may be repeated.")] = None,
+    scenario: Annotated[Path | None, typer.Option(help="A world described in YAML; options go before it.")] = None,
 ) -> None:
     """A stand-in for OpenAI's fine-tuning API."""
-    keys = dict(_key_and_project(given) for given in key or [])
+    try:
+        described = load(scenario) if scenario else Scenario()
+    except BadScenario as bad:
+        typer.echo(str(bad), err=True)  # as it is: a box would break paths, which editors and CI follow
+        raise typer.Exit(2) from None
+    keys = described.keys | dict(_key_and_project(given) for given in key or [])
+    config = Config(
+        org=org or described.org or DEFAULT_ORG,
+        speed=next(one for one in (speed, described.speed, DEFAULT_SPEED) if one is not None),
+        keys=keys,
+        log=log,
+    )
 
     def ready(real_port: int) -> None:
         where = f"unix:{uds}" if uds else f"http://{host}:{real_port}/v1"
@@ -45,7 +60,7 @@ def main(  # noqa: PLR0917 - one parameter per option
     sys.setswitchinterval(0.0005)
     threading.Thread(target=_load_tokenizers, daemon=True).start()
     try:
-        serve(create_app(Config(org, speed, keys, log)), host=host, port=port, uds=uds, ready=ready)
+        serve(create_app(config, described), host=host, port=port, uds=uds, ready=ready)
     finally:
         sys.stdout.flush()
         # Not sys.exit: that would wait for studies under way, and nothing they find outlives this process.

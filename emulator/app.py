@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -26,15 +28,28 @@ from emulator import (
 from emulator.config import Config
 from emulator.faults import FaultInjection
 from emulator.keys import Authentication
+from emulator.scenario import Scenario
 from emulator.state import World
 
 API = (file_routes, upload_routes, job_routes, grader_routes, permission_routes, models, chat)
 
 
-def create_app(config: Config) -> ASGIApp:
-    """An emulator with a world of its own."""
+def create_app(config: Config, scenario: Scenario) -> ASGIApp:
+    """An emulator with a world of its own, as the scenario describes it."""
     world = World(config)
+    world.settings = scenario.settings
+    for fault in scenario.faults:
+        world.faults.add(fault)
+    world.fates = {fate.id: fate for fate in scenario.fates}
+
+    @asynccontextmanager
+    async def with_couriers(_app: Starlette) -> AsyncIterator[None]:
+        for endpoint in scenario.webhooks:
+            world.couriers.add(endpoint)
+        yield
+
     app = Starlette(
+        lifespan=with_couriers,
         routes=[
             Mount("/v1", routes=[route for part in API for route in part.routes]),
             Mount("/_emulator", routes=control.routes),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 DEFAULT_KEY = "sk-emulator"
 DEFAULT_PROJECT = "proj_default"
+DEFAULT_ORG = "acme"
+DEFAULT_SPEED = 60.0
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class Config:
     `patience_seconds` (real) is how long a read waits for a file still being studied before it says "validating_files".
     """
 
-    org: str = "acme"
-    speed: float = 60.0
+    org: str = DEFAULT_ORG
+    speed: float = DEFAULT_SPEED
     keys: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
     patience_seconds: float = 2.0

@@ -44,7 +44,7 @@ def serve(app: ASGIApp, *, host: str, port: int, uds: Path | None, ready: Callab
         uds=str(uds) if uds else None,
         http=DroppableProtocol,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,
