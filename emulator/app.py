@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator import (
     chat,
     control,
+    costs,
     errors,
     file_routes,
     grader_routes,
@@ -31,7 +32,7 @@ from emulator.keys import Authentication
 from emulator.scenario import Scenario
 from emulator.state import World
 
-API = (file_routes, upload_routes, job_routes, grader_routes, permission_routes, models, chat)
+API = (file_routes, upload_routes, job_routes, grader_routes, permission_routes, costs, models, chat)
 
 
 def create_app(config: Config, scenario: Scenario) -> ASGIApp:

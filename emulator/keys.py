@@ -16,7 +16,7 @@ NO_KEY = (
 
 
 ADMIN_PREFIX = "sk-admin-"
-ADMIN_PATHS = re.compile(r"/v1/fine_tuning/checkpoints/[^/]+/permissions(/|$)")
+ADMIN_PATHS = re.compile(r"/v1/(organization/|fine_tuning/checkpoints/[^/]+/permissions(/|$))")
 
 
 class Authentication:

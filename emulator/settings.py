@@ -14,7 +14,7 @@ from emulator.scripts import is_amount
 
 @dataclass(frozen=True)
 class Settings:
-    """`list_lag_seconds` are real, `model_ready_delay_seconds` virtual; `winds_down_at` is a virtual unix time."""
+    """`list_lag_seconds` are real, the other seconds virtual; `winds_down_at` is a virtual unix time."""
 
     list_lag_seconds: float = 0.0
     model_ready_delay_seconds: float = 0.0
@@ -28,6 +28,7 @@ class Settings:
     creation_closed: bool = False
     creation_closed_status: int = 403
     winds_down_at: float | None = None
+    costs_lag_seconds: float = 0.0
 
     def changed(self, body: dict[str, Any]) -> Settings:
         """These settings with those of `body` instead; raises a 400 that names the first that is wrong."""
@@ -71,4 +72,5 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "creation_closed": _is_flag,
     "creation_closed_status": lambda value: value in (400, 403),
     "winds_down_at": _is_moment,
+    "costs_lag_seconds": is_amount,
 }

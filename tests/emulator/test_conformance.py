@@ -183,7 +183,7 @@ def test_uploads_have_it(specification: dict[str, Any], project: Project) -> Non
     conforms(specification, "Upload", project.http.post(f"/uploads/{abandoned['id']}/cancel").json())
 
 
-def test_permissions_have_it(
+def test_what_admins_see_has_it(
     specification: dict[str, Any], world: Emulator, project: Project, other_project: Project
 ) -> None:
     model, admin = project.train().fine_tuned_model, admin_of(world)
@@ -194,6 +194,8 @@ def test_permissions_have_it(
     deleted = admin.http.delete(f"{path}/{made['data'][0]['id']}").json()
     conforms(specification, "DeleteFineTuningCheckpointPermissionResponse", deleted)
     conforms(specification, "ErrorResponse", project.http.get(path).json())
+    start = int(world.ask("/clock")["now"]) - 86_400
+    conforms(specification, "UsageResponse", admin.http.get(f"/organization/costs?start_time={start}").json())
     admin.close()
 
 
