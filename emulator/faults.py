@@ -20,7 +20,7 @@ from emulator.errors import ApiError, Json, invalid
 from emulator.scripts import Types, checked
 
 ABORT = "emulator.abort"
-KINDS = ("status", "drop", "hold", "delay", "garbage")
+KINDS = ("status", "drop", "hold", "delay", "slow_body", "garbage")
 ALIASES: dict[str, dict[str, Any]] = {
     "create_then_500": {"kind": "status", "status": 500, "after": True},
     "create_then_drop": {"kind": "drop", "after": True},
@@ -175,7 +175,7 @@ class FaultInjection:
             return
         fault.hits += 1
         scope["state"]["fault"] = fault.id
-        strike = self._strike_after if fault.after else self._strike_before
+        strike = self._strike_after if fault.after or fault.kind == "slow_body" else self._strike_before
         await strike(fault, scope, replay, receive, send)
 
     async def _strike_before(self, fault: Fault, scope: Scope, replay: Receive, receive: Receive, send: Send) -> None:
@@ -194,6 +194,9 @@ class FaultInjection:
             answer.append(message)
 
         await self._app(scope, replay, keep)
+        if fault.kind == "slow_body":
+            await _send_slowly(answer, fault.delay_seconds, send)
+            return
         await _wait(fault)
         if fault.kind == "drop":
             await _drop(scope, receive)
@@ -215,6 +218,15 @@ async def _wait(fault: Fault) -> None:
             await hold
         finally:
             fault.held.remove(hold)
+
+
+async def _send_slowly(answer: list[Message], delay_seconds: float, send: Send) -> None:
+    """The head and half the body at once, the other half after the delay."""
+    body = b"".join(message.get("body", b"") for message in answer[1:])
+    await send(answer[0])
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    await asyncio.sleep(delay_seconds)
+    await send({"type": "http.response.body", "body": body[len(body) // 2 :]})
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:

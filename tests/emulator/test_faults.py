@@ -192,3 +192,11 @@ def test_a_fault_strikes_only_what_it_matches_and_only_so_often(world: Emulator,
 def test_a_script_that_makes_no_sense_is_refused(world: Emulator, script: dict[str, Any]) -> None:
     assert world.control.post("/faults", json=script).status_code == 400
     assert world.ask("/faults")["faults"] == []
+
+
+def test_an_answer_may_come_slowly_after_its_effect(world: Emulator, project: Project) -> None:
+    world.tell("/faults", kind="slow_body", path="/v1/models$", delay_seconds=0.6)
+    with pytest.raises(httpx2.ReadTimeout):
+        project.http.get("/models", timeout=0.3)
+    world.tell("/faults", kind="slow_body", path="/v1/models$", delay_seconds=0.1)
+    assert project.http.get("/models").json()["object"] == "list"
