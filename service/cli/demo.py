@@ -45,8 +45,7 @@ def run(file: Path | None, *, leave: bool) -> int:
             raise
         console.print(f"\n[bold green]Done[/] in {monotonic() - began:.1f} s, starting the servers included.")
         if not leave:
-            tour.tell_how_to_go_on()
-            _wait(console, stack)
+            _wait(console, stack, tour.tell_how_to_go_on)
 
     return _until_told_to_stop(console, tour_and_stay)
 
@@ -57,11 +56,14 @@ def stay_up() -> int:
 
     def stay(cleanup: ExitStack) -> None:
         stack, operator_key = _start(console, cleanup, _ROOT / ".tuneplane", ports=_PORTS)
-        console.print(f"API       {stack.api_url}   (operator key: {operator_key})", soft_wrap=True)
-        console.print(f"Emulator  {stack.emulator_url}/v1   (key: {PROVIDER_KEY})")
-        console.print(f'\ncurl -H "Authorization: Bearer {operator_key}" {stack.api_url}/v1/me', soft_wrap=True)
-        console.print("\nCtrl-C stops everything; the data stay in .tuneplane/.")
-        _wait(console, stack)
+
+        def tell() -> None:
+            console.print(f"API       {stack.api_url}   (operator key: {operator_key})", soft_wrap=True)
+            console.print(f"Emulator  {stack.emulator_url}/v1   (key: {PROVIDER_KEY})")
+            console.print(f'\ncurl -H "Authorization: Bearer {operator_key}" {stack.api_url}/v1/me', soft_wrap=True)
+            console.print("\nCtrl-C stops everything; the data stay in .tuneplane/.")
+
+        _wait(console, stack, tell)
 
     return _until_told_to_stop(console, stay)
 
@@ -112,9 +114,10 @@ def _start(
     return stack, operator_key
 
 
-def _wait(console: Console, stack: LocalStack) -> None:
-    """Until interrupted, which is how it is meant to end, or until one of the processes ends by itself."""
+def _wait(console: Console, stack: LocalStack, tell: Callable[[], None]) -> None:
+    """Say so and wait until interrupted, which is how it is meant to end, or until a process ends by itself."""
     try:
+        tell()
         while not (ended := stack.processes.ended()):
             sleep(0.5)
     except Interrupted:

@@ -12,7 +12,7 @@ from service.datasets import flows as dataset_flows
 from service.jobs import State, flows
 from service.jobs.models import Job
 from service.kit.db import unit_of_work
-from service.kit.identity import WORKER
+from service.kit.identity import WORKER, worker_for
 from service.kit.ids import read
 from tests.conftest import Launch
 from tests.stack import Emulator, Platform, Team, conversations
@@ -89,6 +89,16 @@ def test_only_jobs_with_news_are_asked_about(followed: Followed) -> None:
     followed.emulator.advance(3600)
     followed.follow()
     assert followed.states() == [(State.SUCCEEDED, JOBS)]
+
+
+def test_jobs_that_had_ended_when_they_were_found_end_with_all_they_have_to_tell(followed: Followed) -> None:
+    followed.emulator.advance(3600)
+    with unit_of_work(worker_for(read("team", followed.team.id))) as session:
+        session.execute(update(Job).values(provider_status="succeeded"))
+    followed.follow()
+    assert followed.states() == [(State.SUCCEEDED, JOBS)]
+    job = followed.team.member.get("/v1/jobs").json()["data"][0]["id"]
+    assert followed.team.member.get(f"/v1/jobs/{job}/metrics").json()["data"]
 
 
 def test_a_job_the_list_does_not_show_yet_is_asked_for_by_itself(followed: Followed) -> None:

@@ -122,7 +122,8 @@ def new_events(order: Order, provider_job_id: str) -> list[RemoteEvent]:
 
 
 def _has_news(order: Order, remote: RemoteJob) -> bool:
-    return remote.status != order.job.provider_status or remote.status == "running"
+    """A job may have been found when it had ended already: an end is news until it is written."""
+    return remote.status != order.job.provider_status or remote.status == "running" or remote.is_over
 
 
 def record_progress(claimed: Claim, remote: RemoteJob, events: list[RemoteEvent]) -> None:
