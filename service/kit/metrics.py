@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import Counter, Histogram, Info, start_http_server
+from prometheus_client import Histogram, Info, start_http_server
 from prometheus_client.core import REGISTRY
 from prometheus_client.registry import Collector
 
@@ -14,9 +14,6 @@ REQUEST_SECONDS: Final = Histogram(
     "Requests by route, without those to resolve.",
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
-)
-RESOLVED: Final = Counter(
-    "finetune_resolve_requests_total", "Requests to resolve, by status and freshness.", ["status", "is_stale"]
 )
 _BUILD: Final = Info("finetune_build", "Which release this is.")
 
