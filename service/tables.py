@@ -5,7 +5,7 @@ from importlib import import_module
 from service.kit.db import Base
 
 _MODULES = (
-    "service.kit.ticks", "service.kit.idempotency",
+    "service.kit.ticks", "service.kit.idempotency", "service.kit.circuit",
     *(f"service.{domain}.models" for domain in (
         "audit", "tenants", "connections", "webhooks", "catalog", "quotas", "costs", "datasets", "registry", "jobs",
     )),

@@ -125,9 +125,9 @@ def no_fence() -> None:
 
 def retries_on() -> None:
     """The SDK repeats what it got no answer to, as it does unless told otherwise."""
-    gateway = _module("service.provider.openai.gateway")
-    original = gateway._client.__wrapped__
-    gateway._client = functools.lru_cache(lambda credentials: original(credentials).with_options(max_retries=2))
+    jobs = _module("service.provider.openai.jobs")
+    original = jobs.client.__wrapped__
+    jobs.client = functools.lru_cache(lambda credentials: original(credentials).with_options(max_retries=2))
 
 
 def no_lock() -> None:

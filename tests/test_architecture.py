@@ -145,7 +145,7 @@ def test_the_clock_is_read_in_one_place() -> None:
 @pytest.mark.parametrize(
     ("package", "importers"),
     [
-        ("openai", {"service.provider.openai.gateway"}),
+        ("openai", {"service.provider.openai.client", "service.provider.openai.jobs"}),
         ("tiktoken", {"service.provider.tokens"}),
         ("bpe_openai", {"service.provider.tokens"}),
     ],

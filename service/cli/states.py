@@ -5,12 +5,15 @@ from typing import Final
 from service.jobs import ARROWS, State
 
 _MEANINGS: Final[dict[State, str]] = {
-    State.QUEUED: "taken, its price held from the budget",
+    State.WAITING_FOR_DATASET: "its dataset is not ready yet; nothing is held from the budget",
+    State.AWAITING_APPROVAL: "its price is held, and a second person has to say yes; no file has left yet",
+    State.QUEUED: "taken, its price held from the budget; waits for its turn",
     State.UPLOADING: "the training file is on its way to the provider",
     State.SUBMITTING: "being created at the provider, or being looked for there (protocol.md)",
     State.VALIDATING_FILES: "the provider checks the files",
     State.PROVIDER_QUEUED: "waits for a place at the provider",
     State.RUNNING: "trains",
+    State.PAUSED: "stands still at the provider until it is resumed",
     State.CANCELLING: "its end was asked for; the outcome is what the provider says",
     State.SUCCEEDED: "charged, and its model registered if that was asked for",
     State.FAILED: "charged for what was trained, if anything; the provider's words are in `error`",
@@ -31,7 +34,7 @@ def render_states() -> str:
             "",
             "```mermaid",
             "stateDiagram-v2",
-            f"    [*] --> {State.QUEUED}",
+            *(f"    [*] --> {first}" for first in (State.WAITING_FOR_DATASET, State.AWAITING_APPROVAL, State.QUEUED)),
             *arrows,
             *ends,
             "```",

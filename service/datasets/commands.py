@@ -76,7 +76,7 @@ def begin(session: Session, claimed: Claim, at: datetime) -> Order:
     row = work.recording(session, Dataset, claimed)
     _enter(row, State.VALIDATING)
     limits = queries.limits(session, claimed.team, at)
-    return Order(claimed, row.storage_key, row.sha256, row.bytes, limits)
+    return Order(claimed, row.storage_key, row.sha256 or "", row.bytes or 0, limits)
 
 
 def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> State:

@@ -4,7 +4,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,15 +31,19 @@ class Dataset(Work, Base):
         UniqueConstraint("team_id", "id"),
         UniqueConstraint("team_id", "sha256"),
         CheckConstraint("bytes > 0", name="bytes"),
+        CheckConstraint("(sha256 IS NOT NULL AND bytes IS NOT NULL) OR recipe IS NOT NULL", name="made"),
+        ForeignKeyConstraint(["team_id", "parent_id"], ["datasets.team_id", "datasets.id"]),
         Index("ix_datasets_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     name: Mapped[str] = mapped_column(String(100))
     filename: Mapped[str] = mapped_column(String(255))
-    sha256: Mapped[str] = mapped_column(String(64))
-    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
     storage_key: Mapped[str] = mapped_column(String(255))
+    parent_id: Mapped[UUID | None]  # what it is a part of, cut out by `recipe`; bytes and hash come with the making
+    recipe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # What validation found. The columns but `report` are what lists and jobs need of it.

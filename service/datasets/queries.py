@@ -78,7 +78,7 @@ def find(session: Session, team_id: UUID, dataset_id: UUID, *, pointer: str | No
 def facts_of(row: Dataset) -> DatasetFacts:
     """The row as facts."""
     return DatasetFacts(
-        id=row.id, team_id=row.team_id, state=State(row.state), sha256=row.sha256, bytes=row.bytes,
+        id=row.id, team_id=row.team_id, state=State(row.state), sha256=row.sha256 or "", bytes=row.bytes or 0,
         filename=row.filename, storage_key=row.storage_key, format=row.format, examples=row.examples or 0,
         billing=_billing(row.billing), created_at=row.created_at,
     )  # fmt: skip
@@ -196,8 +196,8 @@ def _view(row: Dataset) -> DatasetView:
         id=ids.show("dset", row.id),
         name=row.name,
         filename=row.filename,
-        bytes=row.bytes,
-        sha256=row.sha256,
+        bytes=row.bytes or 0,
+        sha256=row.sha256 or "",
         state=State(row.state),
         format=row.format,
         examples=row.examples,

@@ -11,9 +11,11 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    SmallInteger,
     String,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -36,8 +38,17 @@ class Job(Work, Base):
         UniqueConstraint("connection_id", "provider_job_id"),
         ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
         ForeignKeyConstraint(["team_id", "validation_dataset_id"], ["datasets.team_id", "datasets.id"]),
-        Index("ix_jobs_due_at", "due_at", postgresql_where="due_at IS NOT NULL"),
-    )
+        ForeignKeyConstraint(["team_id", "origin_id"], ["jobs.team_id", "jobs.id"]),
+        Index("ix_jobs_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_jobs_metadata", "metadata", postgresql_using="gin", postgresql_ops={"metadata": "jsonb_path_ops"}),
+        Index(
+            "ix_jobs_turns", "connection_id", "base_model", "team_id", "turn_at", "id",
+            postgresql_where=text("state = 'queued' AND slot_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_slots", "connection_id", "base_model", "team_id", postgresql_where=text("slot_at IS NOT NULL")
+        ),
+    )  # fmt: skip
     id: Mapped[UUID] = mapped_column(primary_key=True)
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     created_by: Mapped[str] = mapped_column(String(64))
@@ -57,12 +68,36 @@ class Job(Work, Base):
     seed: Mapped[int]
     labels: Mapped[dict[str, str]] = mapped_column("metadata", JSONB)  # `metadata` is SQLAlchemy's own word
     register_name: Mapped[str | None] = mapped_column(String(63))
+    register_alias: Mapped[str | None] = mapped_column(String(63))
+    start_from: Mapped[str | None] = mapped_column(String(256))  # the tuned model that training goes on from
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")  # the method's others
+    integrations: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default="[]")
+    classify: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # evaluate as a classifier
+    priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    origin: Mapped[str | None] = mapped_column(String(8))  # retry | clone, of `origin_id`
+    origin_id: Mapped[UUID | None]
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default="[]")
 
-    # What it may cost: frozen when the money was reserved.
-    billed_tokens: Mapped[int] = mapped_column(BigInteger)  # of one epoch
-    epochs_priced: Mapped[int]
-    price_id: Mapped[UUID] = mapped_column(ForeignKey("prices.id"))
-    reserved: Mapped[Decimal] = mapped_column(money.column())
+    # What it may cost: frozen when the money is reserved; without a price as long as it is not.
+    max_cost: Mapped[Decimal | None] = mapped_column(money.column())
+    billed_tokens: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # of one epoch
+    epochs_priced: Mapped[int] = mapped_column(default=0, server_default="0")
+    price_id: Mapped[UUID | None] = mapped_column(ForeignKey("prices.id"))
+    reserved: Mapped[Decimal] = mapped_column(money.column(), default=money.ZERO, server_default="0")
+    estimated_low: Mapped[Decimal | None] = mapped_column(money.column())
+    estimated_expected: Mapped[Decimal | None] = mapped_column(money.column())
+
+    # Approval by a second person.
+    approval_expires_at: Mapped[datetime | None]
+    approval_decision: Mapped[str | None] = mapped_column(String(16))  # approved | declined | expired
+    approval_by: Mapped[str | None] = mapped_column(String(64))
+    approval_at: Mapped[datetime | None]
+    approval_note: Mapped[str | None] = mapped_column(String(500))
+
+    # Its turn: queued with `slot_at` null it waits, `turn_at` orders it inside its team; a slot is held to the end.
+    queued_at: Mapped[datetime | None]
+    turn_at: Mapped[datetime | None]
+    slot_at: Mapped[datetime | None]
 
     # Submission (docs/protocol.md).
     submit_key: Mapped[str] = mapped_column(String(40), unique=True)
@@ -79,11 +114,18 @@ class Job(Work, Base):
     trained_tokens: Mapped[int | None] = mapped_column(BigInteger)
     error_code: Mapped[str | None] = mapped_column(String(128))
     error_message: Mapped[str | None]
+    error_param: Mapped[str | None] = mapped_column(String(128))
     estimated_finish: Mapped[datetime | None]
 
     # How it went.
     cost: Mapped[Decimal | None] = mapped_column(money.column())
+    trained_seconds: Mapped[int | None]  # of reinforcement learning, which is paid by the hour
+    result_files: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default="[]")
+    results_key: Mapped[str | None] = mapped_column(String(255))  # the provider's table of steps, in our storage
+    collected_at: Mapped[datetime | None]
     events_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    newest_event_at: Mapped[datetime | None]  # of the provider's events
+    wish: Mapped[str | None] = mapped_column(String(8))  # pause | resume, to be passed on
     cancel_requested_at: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -127,18 +169,59 @@ class JobMetric(Base):
     valid_mean_token_accuracy: Mapped[float | None]
     full_valid_loss: Mapped[float | None]
     full_valid_mean_token_accuracy: Mapped[float | None]
+    train_mean_reward: Mapped[float | None]
+    full_valid_mean_reward: Mapped[float | None]
+    full_valid_mean_parse_error: Mapped[float | None]
+    mean_unresponsive_rewards: Mapped[float | None]
+    reasoning_tokens_mean: Mapped[float | None]
+    train_preference_accuracy: Mapped[float | None]
+    valid_preference_accuracy: Mapped[float | None]
+    others: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
 
 
-class ProviderFile(Base):
+class JobCheckpoint(Base):
+    """A model as it was at one step, which can be used like the final one."""
+
+    __tablename__ = "job_checkpoints"
+    __table_args__ = (ForeignKeyConstraint(["team_id", "job_id"], ["jobs.team_id", "jobs.id"]),)
+    team_id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    provider_id: Mapped[str] = mapped_column(String(128))
+    model: Mapped[str] = mapped_column(String(256))
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    at: Mapped[datetime]
+
+
+class ProviderFile(Work, Base):
     """A dataset's copy at a provider account: uploaded once, used by every job of the team there."""
 
     __tablename__ = "provider_files"
-    __table_args__ = (ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
+        Index("ix_provider_files_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
+    state: Mapped[str] = mapped_column(String(32), server_default="present")
     team_id: Mapped[UUID] = mapped_column(primary_key=True)
     connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id"), primary_key=True)
     dataset_id: Mapped[UUID] = mapped_column(primary_key=True)
     provider_file_id: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StrayJob(Base):
+    """A job the janitor met at the provider that was not where it should be, and what became of it."""
+
+    __tablename__ = "stray_jobs"
+    __table_args__ = (CheckConstraint("kind IN ('adopted', 'duplicate', 'unknown')", name="kind"),)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id"), primary_key=True)
+    provider_job_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    job_id: Mapped[UUID | None]
+    found_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None]
 
 
 SUBMIT: Final = Kind("jobs.submit", Job, frozenset(TO_SUBMIT), queue="jobs", batch=10)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -63,7 +64,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
         provider_job_id=job.provider_job_id or "",
         base_model=job.base_model,
         model=job.fine_tuned_model,
-        price=catalog.price_by_id(session, job.price_id),
+        price=catalog.price_by_id(session, frozen(job.price_id)),
         trained_tokens=tokens,
         at=at,
         accrued=accrued,
@@ -84,6 +85,13 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
         )
         say(session, job, at, "message", f"Registered as version {version.number} of {job.register_name}.")
     work.finish(job)
+
+
+def frozen(price_id: UUID | None) -> UUID:
+    """The price a job was given with its money. A job the provider has had surely has one."""
+    if price_id is None:
+        raise AssertionError("a job without a price was charged")
+    return price_id
 
 
 def _tokens_trained(session: Session, job: Job) -> tuple[int, bool]:

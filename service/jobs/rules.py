@@ -10,14 +10,17 @@ from uuid import UUID
 
 
 class State(StrEnum):
-    """Where a job stands. The first three are ours, the rest follow the provider."""
+    """Where a job stands. Up to `submitting` it is ours, then it follows the provider."""
 
+    WAITING_FOR_DATASET = "waiting_for_dataset"
+    AWAITING_APPROVAL = "awaiting_approval"
     QUEUED = "queued"
     UPLOADING = "uploading"
     SUBMITTING = "submitting"
     VALIDATING_FILES = "validating_files"
     PROVIDER_QUEUED = "provider_queued"
     RUNNING = "running"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -25,17 +28,21 @@ class State(StrEnum):
 
 
 _ENDS: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
-_AT_PROVIDER: Final = frozenset({State.VALIDATING_FILES, State.PROVIDER_QUEUED, State.RUNNING})
+_AT_PROVIDER: Final = frozenset({State.VALIDATING_FILES, State.PROVIDER_QUEUED, State.RUNNING, State.PAUSED})
+_OUT: Final = frozenset({State.FAILED, State.CANCELLED})
 
 ARROWS: Final[dict[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.UPLOADING, State.CANCELLED, State.FAILED}),
-    State.UPLOADING: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED}),
+    State.WAITING_FOR_DATASET: _OUT | {State.AWAITING_APPROVAL, State.QUEUED},
+    State.AWAITING_APPROVAL: _OUT | {State.QUEUED},
+    State.QUEUED: _OUT | {State.UPLOADING},
+    # Back to the queue when it gives its slot back or moves to another connection.
+    State.UPLOADING: _OUT | {State.SUBMITTING, State.QUEUED},
     # The provider may have it although we do not know it yet: whatever it says when we find out.
-    State.SUBMITTING: _AT_PROVIDER | _ENDS | {State.CANCELLING},
+    State.SUBMITTING: _AT_PROVIDER | _ENDS | {State.CANCELLING, State.QUEUED},
     State.VALIDATING_FILES: _AT_PROVIDER - {State.VALIDATING_FILES} | _ENDS | {State.CANCELLING},
-    State.PROVIDER_QUEUED: frozenset({State.RUNNING, State.CANCELLING}) | _ENDS,
-    State.RUNNING: frozenset({State.PROVIDER_QUEUED, State.CANCELLING})
-    | _ENDS,  # back to the queue after a pause there
+    State.PROVIDER_QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLING}) | _ENDS,
+    State.RUNNING: frozenset({State.PROVIDER_QUEUED, State.PAUSED, State.CANCELLING}) | _ENDS,
+    State.PAUSED: frozenset({State.PROVIDER_QUEUED, State.RUNNING, State.CANCELLING}) | _ENDS,
     State.CANCELLING: _ENDS,  # a race with the provider: the outcome is what it says
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
@@ -44,6 +51,7 @@ ARROWS: Final[dict[State, frozenset[State]]] = {
 """From each state to those that may follow it. A terminal state is never left."""
 
 TERMINAL: Final = frozenset(state for state, following in ARROWS.items() if not following)
+TO_PREPARE: Final = frozenset({State.WAITING_FOR_DATASET, State.AWAITING_APPROVAL})
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADING, State.SUBMITTING})
 TO_FOLLOW: Final = _AT_PROVIDER
 UNRESOLVED: Final = frozenset({State.SUBMITTING, State.CANCELLING})
@@ -52,6 +60,7 @@ _BY_PROVIDER_STATUS: Final = {
     "validating_files": State.VALIDATING_FILES,
     "queued": State.PROVIDER_QUEUED,
     "running": State.RUNNING,
+    "paused": State.PAUSED,
     "succeeded": State.SUCCEEDED,
     "failed": State.FAILED,
     "cancelled": State.CANCELLED,
@@ -78,7 +87,7 @@ def pause_before_next_look(state: State, waited: timedelta, *, shortest: float) 
 
     A tenth of its wait in the provider's queue, up to 20 times `shortest`; a fortieth of its training, up to 4 times.
     """
-    share, most = {State.PROVIDER_QUEUED: (10, 20), State.RUNNING: (40, 4)}.get(state, (1, 1))
+    share, most = {State.PROVIDER_QUEUED: (10, 20), State.RUNNING: (40, 4), State.PAUSED: (10, 20)}.get(state, (1, 1))
     return min(max(shortest, waited.total_seconds() / share), most * shortest)
 
 

@@ -6,9 +6,11 @@ of the month's ledger entries.
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, SmallInteger, String, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit import money
@@ -62,3 +64,30 @@ class Reservation(Base):
     overrun: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
+
+
+class PlatformLimits(Base):
+    """What holds for every team that has nothing else set: one row."""
+
+    __tablename__ = "platform_limits"
+    __table_args__ = (CheckConstraint("id = 1", name="id"),)
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    limits: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class TeamLimits(Base):
+    """What is set for one team; what is absent is inherited."""
+
+    __tablename__ = "team_limits"
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
+    limits: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class JobDay(Base):
+    """Jobs a team has submitted on one day of its own clocks."""
+
+    __tablename__ = "job_days"
+    __table_args__ = (CheckConstraint("jobs >= 0", name="jobs"),)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    jobs: Mapped[int]

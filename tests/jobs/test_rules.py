@@ -11,6 +11,7 @@ from service.jobs.rules import (
     ARROWS,
     TERMINAL,
     TO_FOLLOW,
+    TO_PREPARE,
     TO_SUBMIT,
     Search,
     State,
@@ -30,7 +31,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 def test_every_state_has_its_arrows_and_every_state_can_be_reached() -> None:
     assert set(ARROWS) == set(State)
-    reached = {State.QUEUED}.union(*ARROWS.values())
+    reached = {State.WAITING_FOR_DATASET}.union(*ARROWS.values())
     assert reached == set(State)
 
 
@@ -39,7 +40,7 @@ def test_terminal_states_are_those_without_arrows() -> None:
 
 
 def test_every_live_state_is_somebodys_work() -> None:
-    assert set(State) - TERMINAL == TO_SUBMIT | TO_FOLLOW | {State.CANCELLING}
+    assert set(State) - TERMINAL == TO_PREPARE | TO_SUBMIT | TO_FOLLOW | {State.CANCELLING}
 
 
 def test_from_every_live_state_an_end_can_be_reached() -> None:
@@ -63,7 +64,7 @@ def test_whatever_a_provider_says_no_illegal_arrow_is_taken_and_no_end_left(star
         state = following
 
 
-@pytest.mark.parametrize("status", ["paused", "created", "🦑", ""])
+@pytest.mark.parametrize("status", ["halted", "created", "🦑", ""])
 def test_an_unknown_status_changes_nothing(status: str) -> None:
     for state in State:
         assert state_told(state, status) == state

@@ -1,0 +1,156 @@
+"""Fine-tuning jobs at a provider: create, find, follow, end. One try each."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from openai import omit
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+
+from service.provider.openai.client import client, translated
+from service.provider.openai.told import instant, storable, text
+from service.provider.shapes import SUBMISSION_KEY, Credentials, JobOrder, RemoteEvent, RemoteJob
+
+_PAGE: Final = 100
+_CODE_LENGTH_MAX: Final = 128
+
+
+def create_job(credentials: Credentials, order: JobOrder) -> RemoteJob:
+    """Create the job, once. Raises Unknown when it may exist nevertheless."""
+    chosen = {
+        "n_epochs": order.epochs,
+        "batch_size": order.batch_size,
+        "learning_rate_multiplier": None
+        if order.learning_rate_multiplier is None
+        else float(order.learning_rate_multiplier),
+    }
+    hyperparameters: Any = {name: value for name, value in chosen.items() if value is not None}
+    with translated(credentials):
+        return _job(
+            client(credentials).fine_tuning.jobs.create(
+                model=order.model,
+                training_file=order.training_file,
+                validation_file=order.validation_file or omit,
+                method={"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+                suffix=order.suffix or omit,
+                seed=order.seed,
+                metadata={**order.metadata, SUBMISSION_KEY: order.key},
+                extra_headers={"Idempotency-Key": order.key},  # not known to be honoured; harmless
+            )
+        )
+
+
+def find_jobs(
+    credentials: Credentials, *, key: str, training_file: str, seed: int, created_since: datetime
+) -> list[RemoteJob]:
+    """Jobs that carry our key.
+
+    Where the server dropped the metadata, recent ones of the same file and seed. Oldest first.
+    """
+    with translated(credentials):
+        jobs = client(credentials).fine_tuning.jobs
+        by_key = [_job(one) for one in jobs.list(limit=_PAGE, metadata={SUBMISSION_KEY: key})]
+        found = [one for one in by_key if one.key == key]
+        if not found:
+            recent = _while_recent((_job(one) for one in jobs.list(limit=_PAGE)), created_since)
+            found = [
+                one for one in recent
+                if one.key == key or (one.key is None and one.training_file == training_file and one.seed == seed)
+            ]  # fmt: skip
+    return sorted(found, key=lambda one: (one.created_at, one.id))
+
+
+def _while_recent(newest_first: Iterable[RemoteJob], since: datetime) -> Iterator[RemoteJob]:
+    for one in newest_first:
+        if one.created_at < since:
+            return
+        yield one
+
+
+def list_jobs(credentials: Credentials, *, wanted: Collection[str], created_since: datetime) -> dict[str, RemoteJob]:
+    """Those of `wanted` that the account's list shows, by id: a hundred for one call instead of one each.
+
+    Reads from the newest back until all are found or everything older is older than `created_since`.
+    """
+    found: dict[str, RemoteJob] = {}
+    with translated(credentials):
+        newest_first = (_job(one) for one in client(credentials).fine_tuning.jobs.list(limit=_PAGE))
+        for one in _while_recent(newest_first, created_since):
+            if one.id in wanted:
+                found[one.id] = one
+                if len(found) == len(wanted):
+                    break
+    return found
+
+
+def get_job(credentials: Credentials, job_id: str) -> RemoteJob:
+    """The job as it stands."""
+    with translated(credentials):
+        return _job(client(credentials).fine_tuning.jobs.retrieve(job_id))
+
+
+def cancel_job(credentials: Credentials, job_id: str) -> RemoteJob:
+    """Ask for the job's end; what comes of it is what the answer, or a later look, says."""
+    with translated(credentials):
+        return _job(client(credentials).fine_tuning.jobs.cancel(job_id))
+
+
+def new_events(credentials: Credentials, job_id: str, *, known: Callable[[RemoteEvent], bool]) -> list[RemoteEvent]:
+    """Events not yet known, oldest first.
+
+    Reads back page by page until a whole page is known, whatever order they come in.
+    """
+    fresh: dict[str, RemoteEvent] = {}
+    with translated(credentials):
+        page = client(credentials).fine_tuning.jobs.list_events(job_id, limit=_PAGE)
+        while True:
+            told = [_event(one) for one in page.data]
+            unseen = [one for one in told if one.fingerprint not in fresh and not known(one)]
+            fresh.update((one.fingerprint, one) for one in unseen)
+            if not unseen or not page.has_next_page():
+                break
+            page = page.get_next_page()
+    oldest_first = list(fresh.values())[::-1]  # those of one second stay as they were told
+    return sorted(oldest_first, key=lambda one: one.created_at)
+
+
+def _job(told: FineTuningJob) -> RemoteJob:
+    error = told.error if told.error and told.error.code else None  # an empty object parses as truthy
+    return RemoteJob(
+        id=text(told.id),
+        status=text(told.status),
+        model=told.model,
+        created_at=instant(told.created_at),
+        training_file=told.training_file,
+        seed=told.seed,
+        key=(told.metadata or {}).get(SUBMISSION_KEY),
+        fine_tuned_model=told.fine_tuned_model,
+        trained_tokens=told.trained_tokens,
+        epochs=_epochs(told),
+        finished_at=instant(told.finished_at) if told.finished_at else None,
+        estimated_finish=instant(told.estimated_finish) if told.estimated_finish else None,  # 0 means unknown
+        error_code=storable(error.code)[:_CODE_LENGTH_MAX] if error else None,
+        error_message=storable(error.message) if error else None,
+        result_files=tuple(told.result_files or ()),
+    )
+
+
+def _epochs(told: FineTuningJob) -> int | None:
+    """The epochs as resolved: under `method` (the only place for DPO and RFT), else in the deprecated field."""
+    supervised = told.method.supervised if told.method else None
+    for parameters in (supervised.hyperparameters if supervised else None, told.hyperparameters):
+        if parameters is not None and isinstance(parameters.n_epochs, int):
+            return parameters.n_epochs
+    return None
+
+
+def _event(told: FineTuningJobEvent) -> RemoteEvent:
+    data = told.data if isinstance(told.data, dict) else {}
+    return RemoteEvent(
+        id=told.id,
+        created_at=instant(told.created_at),
+        level=told.level,
+        type=told.type or "message",
+        message=storable(told.message),
+        data=storable(data),
+    )

@@ -1,0 +1,21 @@
+"""Models at a provider."""
+
+from service.provider.errors import AccountRefused, NotThere, RateLimited, Refused, Unknown
+from service.provider.openai.client import client, translated
+from service.provider.shapes import Answer, Credentials
+
+
+def answers(credentials: Credentials, model_id: str) -> Answer:
+    """Ask the model for one token. For some minutes after success a model may answer 404 or 429 (help 6643004)."""
+    try:
+        with translated(credentials):
+            client(credentials).chat.completions.create(
+                model=model_id, messages=[{"role": "user", "content": "ping"}], max_completion_tokens=1
+            )
+    except AccountRefused:
+        return Answer.REFUSED
+    except (NotThere, RateLimited, Unknown):
+        return Answer.NOT_YET
+    except Refused:
+        return Answer.REFUSED
+    return Answer.READY

@@ -1,0 +1,32 @@
+"""The provider's words as something we can keep: texts, instants and numbers it may have got wrong."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+
+def storable(told: Any) -> Any:
+    """What Postgres can keep of the provider's words: no U+0000, and no NaN or infinity, which a lost training tells.
+
+    A word that cannot be kept must not keep a job from being charged and ended.
+    """
+    if isinstance(told, str):
+        return told.replace("\0", "\ufffd")
+    if isinstance(told, float):
+        return told if math.isfinite(told) else None
+    if isinstance(told, dict):
+        return {storable(name): storable(value) for name, value in told.items()}
+    return [storable(one) for one in told] if isinstance(told, list) else told
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("an id or status is missing")
+    return value
+
+
+def instant(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"no instant is {seconds} s from 1970") from error
