@@ -6,8 +6,10 @@ Owns jobs, their events and metrics, and the provider's copies of datasets. Inva
 - a terminal state is never left; events are numbered without gaps.
 """
 
-from service.jobs.commands import cancel, estimate, submit
+from service.jobs.commands import submit
+from service.jobs.lifecycle import cancel
 from service.jobs.models import FOLLOW, SUBMIT, Job, JobEvent
+from service.jobs.planning import estimate
 from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page
 from service.jobs.rules import ARROWS, State
 from service.jobs.schemas import (

@@ -1,0 +1,33 @@
+"""From taken on to queued: the price is held, a second person asked where one has to be, and the turn waited for."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from service import quotas
+from service.jobs import progress
+from service.jobs.models import Job
+from service.jobs.planning import Plan
+from service.jobs.rules import State
+from service.kit import work
+
+_PRIORITY_IS_WORTH: Final = timedelta(hours=1)  # of waiting, for each point: whoever waits long enough comes first
+
+
+def take_up(session: Session, job: Job, plan: Plan, at: datetime) -> None:
+    """Hold the job's price and let it wait for its turn. Raises BudgetExceeded, and then nothing is held."""
+    job.billed_tokens, job.epochs_priced = plan.tokens_per_epoch, plan.epochs_priced
+    job.price_id, job.reserved = plan.price.id, plan.cost
+    queue(session, job, at, f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
+    session.flush()
+    # Last, so that the lock on the team's hot budget row is as short as it can be.
+    quotas.reserve(session, plan.team, job.id, plan.cost, base_model=job.base_model, at=at)
+
+
+def queue(session: Session, job: Job, at: datetime, message: str) -> None:
+    """Let the job wait for its turn."""
+    job.queued_at = at
+    job.turn_at = at - job.priority * _PRIORITY_IS_WORTH
+    progress.enter(session, job, State.QUEUED, message, at)
+    work.wake(job)

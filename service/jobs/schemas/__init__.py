@@ -1,0 +1,11 @@
+"""What the API takes and gives for jobs."""
+
+from service.jobs.schemas.estimates import Available, Estimate, Unavailable
+from service.jobs.schemas.history import JobEventPage, JobEventView, JobMetrics, JobMetricView
+from service.jobs.schemas.requests import Hyperparameters, JobRequest, Method, Register
+from service.jobs.schemas.views import JobError, JobView
+
+__all__ = [
+    "Available", "Estimate", "Hyperparameters", "JobError", "JobEventPage", "JobEventView", "JobMetricView",
+    "JobMetrics", "JobRequest", "JobView", "Method", "Register", "Unavailable",
+]  # fmt: skip
