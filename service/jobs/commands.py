@@ -26,9 +26,14 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
     session.add(job)
     session.flush()
     audit.record(
-        session, actor, "job.submitted",
-        object_type="job", object_id=ids.show("job", job.id), team_id=job.team_id, after={"model": job.base_model, "price": money.text(plan.cost)},
-    )  # fmt: skip
+        session,
+        actor,
+        "job.submitted",
+        object_type="job",
+        object_id=ids.show("job", job.id),
+        team_id=job.team_id,
+        after={"model": job.base_model, "price": money.text(plan.cost)},
+    )
     admission.take_up(session, job, plan, at)
     session.refresh(job)
     return job
