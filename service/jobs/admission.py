@@ -17,7 +17,7 @@ _PRIORITY_IS_WORTH: Final = timedelta(hours=1)  # of waiting, for each point: wh
 
 def take_up(session: Session, job: Job, plan: Plan, at: datetime) -> None:
     """Hold the job's price and let it wait for its turn. Raises BudgetExceeded, and then nothing is held."""
-    job.billed_tokens, job.epochs_priced = plan.tokens_per_epoch, plan.epochs_priced
+    job.billed_tokens, job.epochs, job.epochs_priced = plan.tokens_per_epoch, plan.epochs, plan.epochs_priced
     job.price_id, job.reserved = plan.price.id, plan.cost
     queue(session, job, at, f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
     session.flush()

@@ -5,24 +5,25 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from service import audit, registry
-from service.jobs import admission, planning, rules
+from service.jobs import admission, planning, progress, rules
 from service.jobs.models import Job
 from service.jobs.rules import State
 from service.jobs.schemas import JobRequest
-from service.kit import ids, money
+from service.kit import ids, money, work
 from service.kit.identity import Actor
 from service.kit.settings import settings
 
 
 def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Job:
-    """Take the job on and hold its price.
+    """Take the job on and hold its price, or let it wait for its data first; the workers do the rest.
 
-    The workers do the rest. Raises what stands in the way, and then holds nothing.
+    Raises what stands in the way, and then holds nothing.
     """
     if request.register_as is not None:
         registry.check_name(request.register_as.name, pointer="#/register/name")
-    plan = planning.plan(session, actor, request, at)
-    job = _job(actor, request, plan)
+    recipe = planning.resolve(session, actor, request, at)
+    plan = planning.priced(session, recipe, at) if recipe.is_ready else None
+    job = _job(actor, request, recipe)
     session.add(job)
     session.flush()
     audit.record(
@@ -32,28 +33,34 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
         object_type="job",
         object_id=ids.show("job", job.id),
         team_id=job.team_id,
-        after={"model": job.base_model, "price": money.text(plan.cost)},
+        after={"model": job.base_model, "price": money.text(plan.cost) if plan else None},
     )
-    admission.take_up(session, job, plan, at)
+    if plan is None:
+        progress.tell(session, job, at, "Waiting for the dataset to be checked; until then nobody knows the price.")
+        work.wake(job)
+        session.flush()
+    else:
+        admission.take_up(session, job, plan, at)
     session.refresh(job)
     return job
 
 
-def _job(actor: Actor, request: JobRequest, plan: planning.Plan) -> Job:
+def _job(actor: Actor, request: JobRequest, recipe: planning.Recipe) -> Job:
     """The row of what was asked, in the first of all states; `admission` takes it on from there."""
     job_id = ids.new_id()
     chosen = request.method.hyperparameters
     return Job(
         id=job_id,
-        team_id=plan.team.id,
+        team_id=recipe.team.id,
         created_by=actor.name,
-        connection_id=plan.connection.id,
-        provider=plan.connection.provider,
-        base_model=plan.base.id,
-        dataset_id=plan.dataset.id,
-        validation_dataset_id=plan.validation.id if plan.validation else None,
+        connection_id=recipe.connection.id,
+        provider=recipe.connection.provider,
+        base_model=recipe.base.id,
+        dataset_id=recipe.dataset.id,
+        validation_dataset_id=recipe.validation.id if recipe.validation else None,
         method=request.method.type,
-        epochs=plan.epochs,
+        epochs=recipe.epochs if isinstance(recipe.epochs, int) else None,
+        options={"n_epochs": "auto"} if recipe.epochs == "auto" else {},
         batch_size=None if chosen.batch_size == "auto" else chosen.batch_size,
         learning_rate_multiplier=None if chosen.learning_rate_multiplier == "auto" else chosen.learning_rate_multiplier,
         suffix=request.suffix,
@@ -62,6 +69,7 @@ def _job(actor: Actor, request: JobRequest, plan: planning.Plan) -> Job:
         register_name=request.register_as.name if request.register_as else None,
         submit_key=rules.submit_key(settings().environment, job_id),
         state=State.WAITING_FOR_DATASET,
+        priority=0,
         attempts=0,
         events_count=0,
     )
