@@ -11,6 +11,7 @@ from service.jobs import flows as job_flows
 from service.kit import idempotency, ticks, work
 from service.kit.db import unit_of_work
 from service.kit.identity import SYSTEM, WORKER
+from service.kit.settings import settings
 from service.kit.threads import each
 from service.registry import flows as registry_flows
 
@@ -33,6 +34,8 @@ def purge_idempotency_keys() -> None:
 TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "idempotency.purge": (3600.0, purge_idempotency_keys),
     "datasets.sweep_uploads": (3600.0, dataset_flows.sweep_uploads),
+    "jobs.janitor": (settings().janitor_seconds, job_flows.sweep_jobs),
+    "jobs.sweep_orphans": (86_400.0, job_flows.sweep_orphans),
 }
 """Name → seconds between two runs, and what runs."""
 
@@ -59,6 +62,7 @@ def _run_tick(claimed: work.Claim) -> None:
 STEPS: Final = (
     Step(jobs.SUBMIT, job_flows.submit),
     Step(jobs.FOLLOW, job_flows.follow),
+    Step(jobs.EXPIRE, job_flows.expire),
     Step(registry.PROBE, registry_flows.probe),
     Step(datasets.VALIDATE, dataset_flows.validate, short=False),
     Step(ticks.KIND, run_ticks),

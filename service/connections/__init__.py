@@ -6,10 +6,10 @@ an answer, a log, the audit or a repr. At most one connection is the default of 
 
 from service.connections.commands import create, replace_key
 from service.connections.errors import ConnectionNotFound, NoConnection
-from service.connections.queries import ConnectionFacts, credentials, default, find, of_team
+from service.connections.queries import ConnectionFacts, credentials, default, find, in_use, of_team
 from service.connections.rules import Kind
 
 __all__ = [
     "ConnectionFacts", "ConnectionNotFound", "Kind", "NoConnection", "create", "credentials", "default",
-    "find", "of_team", "replace_key",
+    "find", "in_use", "of_team", "replace_key",
 ]  # fmt: skip

@@ -40,6 +40,11 @@ def default(session: Session) -> ConnectionFacts | None:
     return _facts(session, Connection.is_default)
 
 
+def in_use(session_as_worker: Session) -> list[UUID]:
+    """Every account that is not archived."""
+    return list(session_as_worker.scalars(select(Connection.id).where(Connection.archived_at.is_(None))))
+
+
 def find(session: Session, shown_id: str) -> ConnectionFacts:
     """The connection with this id (`conn_…`). Raises ConnectionNotFound, blaming the body's field `connection`."""
     try:

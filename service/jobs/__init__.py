@@ -8,7 +8,7 @@ Owns jobs, their events and metrics, and the provider's copies of datasets. Inva
 
 from service.jobs.commands import submit
 from service.jobs.lifecycle import cancel
-from service.jobs.models import FOLLOW, SUBMIT, Job, JobEvent
+from service.jobs.models import EXPIRE, FOLLOW, SUBMIT, Job, JobEvent
 from service.jobs.planning import estimate
 from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page
 from service.jobs.rules import ARROWS, State
@@ -23,7 +23,7 @@ from service.jobs.schemas import (
 )  # fmt: skip
 
 __all__ = [
-    "ARROWS", "FOLLOW", "SUBMIT", "Cursor", "Estimate", "Head", "Job", "JobEvent", "JobEventPage", "JobEventView",
-    "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "cancel", "estimate", "events", "events_beyond",
-    "get", "heads", "metrics", "page", "submit",
+    "ARROWS", "EXPIRE", "FOLLOW", "SUBMIT", "Cursor", "Estimate", "Head", "Job", "JobEvent", "JobEventPage",
+    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "cancel", "estimate", "events",
+    "events_beyond", "get", "heads", "metrics", "page", "submit",
 ]  # fmt: skip

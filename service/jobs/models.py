@@ -227,3 +227,5 @@ class StrayJob(Base):
 SUBMIT: Final = Kind("jobs.submit", Job, frozenset(TO_SUBMIT), queue="jobs", batch=10)
 # A cancelling job is followed too: either the provider has it, or that has to be found out first.
 FOLLOW: Final = Kind("jobs.follow", Job, frozenset(TO_FOLLOW | {State.CANCELLING}), queue="following", batch=200)
+# A copy at the provider falls due when nobody has used it for long enough.
+EXPIRE: Final = Kind("jobs.expire_files", ProviderFile, frozenset({"present"}), queue="following", batch=20)

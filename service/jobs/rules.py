@@ -97,6 +97,16 @@ def submit_key(environment: str, job_id: UUID) -> str:
     return _KEY_PREFIX + base64.b32encode(digest).decode().lower()[:32]
 
 
+def is_submit_key(text: str | None) -> bool:
+    """Whether a job at the provider carries a key of our making, be it another environment's."""
+    return text is not None and text.startswith(_KEY_PREFIX)
+
+
+def file_name(environment: str, sha256: str) -> str:
+    """Of a content at the provider, by which it is found again: files carry no metadata there."""
+    return f"tp-{environment}-{sha256[:40]}.jsonl"
+
+
 def seed_of(job_id: UUID) -> int:
     """A seed for a job that names none, so that seed and file together are as good as unique (0 to 2^31-1)."""
     return int.from_bytes(hashlib.sha256(job_id.bytes).digest()[:4]) & 0x7FFFFFFF

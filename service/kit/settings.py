@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     lock_busy_seconds: float = Field(
         5.0, gt=0, description="Somebody else works on the same job or file: come back then."
     )
+    janitor_seconds: float = Field(600.0, gt=0, description="Between two looks for jobs that slipped through.")
+    provider_file_days: float = Field(
+        14.0, gt=0, description="A file no job has used this long is removed at the provider."
+    )
+    provider_file_trust_seconds: float = Field(
+        300.0, ge=0, description="A file last used longer ago is looked for before a job is created on it."
+    )
     follow_seconds: float = Field(15.0, gt=0, description="Pause between two looks at a running job.")
     probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
     follow_threads: int = Field(16, ge=1, le=64)

@@ -83,6 +83,13 @@ def list_jobs(credentials: Credentials, *, wanted: Collection[str], created_sinc
     return found
 
 
+def recent_jobs(credentials: Credentials, *, created_since: datetime) -> list[RemoteJob]:
+    """All jobs of the account from the newest back to that instant."""
+    with translated(credentials):
+        newest_first = (_job(one) for one in client(credentials).fine_tuning.jobs.list(limit=_PAGE))
+        return list(_while_recent(newest_first, created_since))
+
+
 def get_job(credentials: Credentials, job_id: str) -> RemoteJob:
     """The job as it stands."""
     with translated(credentials):
