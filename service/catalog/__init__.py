@@ -19,6 +19,7 @@ from service.catalog.queries import (
     price,
     price_by_id,
     prices,
+    snapshots,
     trainable,
     trainable_models,
 )
@@ -28,5 +29,5 @@ from service.catalog.schemas import BaseModelView, PriceView
 __all__ = [
     "BaseModelFacts", "BaseModelView", "MethodUnsupported", "ModelRetired", "NotTrainable", "PriceChanged",
     "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "base_model",
-    "list_base_models", "load_seed", "price", "price_by_id", "prices", "trainable", "trainable_models",
+    "list_base_models", "load_seed", "price", "price_by_id", "prices", "snapshots", "trainable", "trainable_models",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,16 @@ def base_model(session: Session, provider: str, model: str) -> BaseModelFacts:
         raise UnknownBaseModel(
             model=model, provider=provider, advice="GET /v1/base-models lists those there are", pointer="#/model"
         )
+    return found
+
+
+def snapshots(session: Session, name: str, *, pointer: str) -> list[str]:
+    """Ids of the snapshots that any provider has by that id or undated alias. Raises UnknownBaseModel."""
+    asked = or_(BaseModel.id == name, BaseModel.aliases.contains([name]))
+    found = list(session.scalars(select(BaseModel.id).where(asked).distinct().order_by(BaseModel.id)))
+    if not found:
+        advice = "GET /v1/base-models lists those there are"
+        raise UnknownBaseModel(model=name, provider="any provider", advice=advice, pointer=pointer)
     return found
 
 

@@ -1,16 +1,38 @@
-"""Quotas own a team's monthly budget and what is held of it for jobs under way. They take amounts and know no prices.
+"""Quotas own what a team may do and spend: limits, a monthly budget, and what is held of it for jobs under way.
+
+They take amounts and know no prices.
 
 Invariants, for each team and month: `reserved` is the sum of held reservations and `spent` the sum of ledger entries;
 nothing is granted beyond `limit - reserved - spent`, however many ask at once; without a budget nothing may be spent.
+For each team and day: no more jobs are counted than the limit allows, however many are submitted at once. A limit is
+the team's own, else the platform's, else a default of the code; zero denies, and the word `unlimited` lifts it.
 """
 
-from service.quotas.commands import lock, release, reserve, set_budget, settle
-from service.quotas.errors import BudgetExceeded
-from service.quotas.queries import budget, held_in
-from service.quotas.rules import Settlement, begins_at, month_of, next_month
-from service.quotas.schemas import BudgetSet, BudgetView
+from service.quotas.commands import (
+    count_job,
+    lock,
+    release,
+    reserve,
+    set_budget,
+    set_platform_limits,
+    set_team_limits,
+    settle,
+)
+from service.quotas.errors import (
+    BudgetExceeded,
+    JobsDenied,
+    JobsPerDayReached,
+    ModelNotAllowed,
+    NotAllowed,
+    TrainingMethodNotAllowed,
+)
+from service.quotas.queries import budget, check_job, held_in, limits, shares, show_limits, show_platform_limits
+from service.quotas.rules import Limits, Settlement, Share, begins_at, month_of, next_month
+from service.quotas.schemas import BudgetSet, BudgetView, LimitsSet, LimitsView
 
 __all__ = [
-    "BudgetExceeded", "BudgetSet", "BudgetView", "Settlement", "begins_at", "budget", "held_in", "lock", "month_of",
-    "next_month", "release", "reserve", "set_budget", "settle",
+    "BudgetExceeded", "BudgetSet", "BudgetView", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView",
+    "ModelNotAllowed", "NotAllowed", "Settlement", "Share", "TrainingMethodNotAllowed", "begins_at", "budget",
+    "check_job", "count_job", "held_in", "limits", "lock", "month_of", "next_month", "release", "reserve", "set_budget",
+    "set_platform_limits", "set_team_limits", "settle", "shares", "show_limits", "show_platform_limits",
 ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Writes of limits and reservations. Each moves a month's totals together with the rows they are the sum of."""
+"""Writes of limits, budgets and reservations. Each moves a month's totals together with the rows they are the sum of.
+
+Two rows of a team are hot: its day (`count_job`) and its month (`reserve`, and what ends a reservation). They are
+locked last, and the day before the month, so that nobody waits in a circle.
+"""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,14 +13,14 @@ from sqlalchemy import func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service import audit
+from service import audit, catalog
 from service.kit import ids, logs, money
 from service.kit.identity import Actor
 from service.quotas import queries, rules
-from service.quotas.errors import BudgetExceeded, NoBudget
-from service.quotas.models import Budget, BudgetMonth, Reservation
+from service.quotas.errors import BudgetExceeded, JobsPerDayReached, NoBudget
+from service.quotas.models import Budget, BudgetMonth, JobDay, PlatformLimits, Reservation, TeamLimits
 from service.quotas.rules import Settlement
-from service.quotas.schemas import BudgetView
+from service.quotas.schemas import BudgetView, LimitsSet
 from service.tenants import TeamFacts
 
 log = logs.get(__name__)
@@ -111,6 +115,75 @@ def release(session: Session, team_id: UUID, job_id: UUID) -> None:
     if row is not None and row.state == "held":
         row.state, row.ended_at = "released", func.now()
         _move(session, row, freed=row.amount, spent=money.ZERO)
+
+
+def count_job(session: Session, team: TeamFacts, at: datetime) -> None:
+    """Count a job that is taken on at that instant; raises JobsPerDayReached and then counts nothing.
+
+    Of any number of callers at once only as many pass as the limit has room for. A rolled back one counts nothing.
+    """
+    limit, day = queries.limits(session, team.id).jobs_per_day, rules.day_of(at, team.time_zone)
+    first = insert(JobDay).values(team_id=team.id, day=day, jobs=1)
+    counted = first.on_conflict_do_update(
+        index_elements=["team_id", "day"],
+        set_={"jobs": JobDay.jobs + 1},
+        where=None if limit is None else JobDay.jobs < limit,
+    ).returning(JobDay.jobs)
+    if limit == 0 or session.scalar(counted) is None:
+        raise JobsPerDayReached(
+            limit="jobs_per_day",
+            value=limit,
+            used=queries.jobs_on(session, team.id, day),
+            resets_at=f"{rules.begins_at(rules.next_day(day), team.time_zone):%Y-%m-%dT%H:%M:%SZ}",
+            team=team.slug,
+        )
+
+
+def set_platform_limits(session: Session, actor: Actor, wanted: LimitsSet) -> None:
+    """Replace what holds for every team that has nothing else set. Raises UnknownBaseModel."""
+    after = _words(session, wanted)
+    before = _replace(session, PlatformLimits, {"id": 1}, after)
+    audit.record(
+        session, actor, "limits.set", object_type="limits", object_id="platform", before=before, after=after
+    )  # fmt: skip
+
+
+def set_team_limits(session: Session, actor: Actor, team: TeamFacts, wanted: LimitsSet) -> None:
+    """Replace what is set for the team itself; what is absent it inherits. Raises UnknownBaseModel."""
+    after = _words(session, wanted)
+    before = _replace(session, TeamLimits, {"team_id": team.id}, after)
+    audit.record(
+        session,
+        actor,
+        "limits.set",
+        object_type="limits",
+        object_id=ids.show("team", team.id),
+        team_id=team.id,
+        before=before,
+        after=after,
+    )
+
+
+def _words(session: Session, wanted: LimitsSet) -> dict[str, Any]:
+    """What was given, with the snapshots that its models stand for today: an alias may stand for another one later."""
+    words = wanted.words()
+    if isinstance(wanted.allowed_models, list):
+        found = [
+            catalog.snapshots(session, name, pointer=f"#/allowed_models/{n}")
+            for n, name in enumerate(wanted.allowed_models)
+        ]
+        words["allowed_models"] = sorted({one for snapshots in found for one in snapshots})
+    return words
+
+
+def _replace(
+    session: Session, table: type[PlatformLimits | TeamLimits], key: dict[str, Any], words: rules.Words
+) -> rules.Words | None:
+    """Put these words in the place of those that are there, and return the latter."""
+    before = session.scalar(select(table.limits).filter_by(**key).with_for_update())
+    row = insert(table).values(**key, limits=words)
+    session.execute(row.on_conflict_do_update(index_elements=list(key), set_={"limits": row.excluded.limits}))
+    return before
 
 
 def _open(session: Session, team_id: UUID, month: date) -> None:

@@ -1,7 +1,9 @@
-"""Reads of budgets and reservations."""
+"""Reads of budgets, reservations and limits."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, and_, func, select
@@ -9,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from service.kit import money
 from service.quotas import rules
-from service.quotas.models import Budget, BudgetMonth, Reservation
-from service.quotas.schemas import BudgetView
+from service.quotas.models import Budget, BudgetMonth, JobDay, PlatformLimits, Reservation, TeamLimits
+from service.quotas.rules import Limits, Share, Words
+from service.quotas.schemas import BudgetView, LimitsView
 from service.tenants import TeamFacts
 
 
@@ -49,3 +52,72 @@ def held_in(month: date, team_id: UUID | None) -> Select[str, str, UUID, Decimal
         Reservation.state == "held", Reservation.month == month
     )
     return held if team_id is None else held.where(Reservation.team_id == team_id)
+
+
+class Given(NamedTuple):
+    """What operators have set, as they said it."""
+
+    team: Words
+    platform: Words
+
+
+def given(session: Session, team_id: UUID | None) -> Given:
+    """What is set for the team, and for the platform; for no team, only the latter."""
+    row = session.execute(
+        select(
+            select(TeamLimits.limits).where(TeamLimits.team_id == team_id).scalar_subquery(),
+            select(PlatformLimits.limits).scalar_subquery(),
+        )
+    ).one()
+    return Given(row[0] or {}, row[1] or {})
+
+
+def limits(session: Session, team_id: UUID) -> Limits:
+    """The limits in force for the team: its own, else the platform's, else the defaults."""
+    return rules.limits(*given(session, team_id))
+
+
+def check_job(session: Session, team: TeamFacts, *, model: str, method: str) -> None:
+    """Raises NotAllowed where the team may not train that snapshot by that method. Counts nothing: see `count_job`."""
+    refused = rules.refusal(limits(session, team.id), team.slug, model=model, method=method)
+    if refused is not None:
+        raise refused
+
+
+def shares(session_as_worker: Session) -> Callable[[UUID], Share]:
+    """What each team may have of the slots, to be asked for by its id."""
+    platform: Words = session_as_worker.scalar(select(PlatformLimits.limits)) or {}
+    rows = session_as_worker.execute(select(TeamLimits.team_id, TeamLimits.limits)).tuples()
+    of_teams = {team_id: _share(words, platform) for team_id, words in rows}
+    others = _share({}, platform)
+    return lambda team_id: of_teams.get(team_id, others)
+
+
+def _share(team: Words, platform: Words) -> Share:
+    standing = rules.limits(team, platform)
+    return Share(standing.weight, standing.concurrent_jobs)
+
+
+def jobs_on(session: Session, team_id: UUID, day: date) -> int:
+    """How many jobs the team has submitted on that day of its calendar."""
+    return session.scalar(select(JobDay.jobs).where(JobDay.team_id == team_id, JobDay.day == day)) or 0
+
+
+def show_limits(session: Session, team: TeamFacts, at: datetime, *, running: int) -> LimitsView:
+    """The team's limits in force, whose word each is, and what of them is used.
+
+    `running` is how many jobs hold a slot now, which whoever owns jobs knows.
+    """
+    day = rules.day_of(at, team.time_zone)
+    return LimitsView.of(
+        team.slug,
+        rules.in_force(*given(session, team.id)),
+        running=running,
+        today=jobs_on(session, team.id, day),
+        resets_at=rules.begins_at(rules.next_day(day), team.time_zone),
+    )
+
+
+def show_platform_limits(session: Session) -> LimitsView:
+    """What holds for every team that has nothing else set."""
+    return LimitsView.of(None, rules.in_force({}, given(session, None).platform))

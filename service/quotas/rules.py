@@ -1,11 +1,52 @@
-"""A team's months, and what is left of one. Pure."""
+"""A team's days and months, what is left of one, and which limits hold for whom. Pure."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from service.kit import money
+from service.quotas.errors import JobsDenied, ModelNotAllowed, NotAllowed, TrainingMethodNotAllowed
+
+Origin = Literal["team", "platform", "default"]
+Words = Mapping[str, Any]  # limits as they were given and as JSON keeps them, by name; what is absent is inherited
+
+UNLIMITED: Final = "unlimited"
+DEFAULTS: Final[Words] = {
+    "allowed_models": UNLIMITED,
+    "allowed_methods": UNLIMITED,
+    "concurrent_jobs": UNLIMITED,
+    "jobs_per_day": UNLIMITED,
+    "weight": "1",
+    "approval_above": UNLIMITED,
+}
+"""What holds where neither the team nor the platform has a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a team may do beside spending. None is no limit; zero and an empty set deny."""
+
+    allowed_models: frozenset[str] | None  # ids of snapshots
+    allowed_methods: frozenset[str] | None
+    concurrent_jobs: int | None
+    jobs_per_day: int | None  # of the team's own calendar
+    weight: Decimal  # of its turns, against the other teams'
+    approval_above: Decimal | None
+
+    def asks_approval(self, price: Decimal) -> bool:
+        """Whether a second person has to agree to a job of that price."""
+        return self.approval_above is not None and price > self.approval_above
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a team may have of the slots: its weight against others', and how many at most (None: any number)."""
+
+    weight: Decimal
+    concurrent_jobs: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +67,68 @@ def next_month(month: date) -> date:
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
 
 
-def begins_at(month: date, time_zone: str) -> datetime:
-    """The first instant (UTC) of a month in a time zone."""
-    return datetime.combine(month, time(), ZoneInfo(time_zone)).astimezone(UTC)
+def day_of(at: datetime, time_zone: str) -> date:
+    """The calendar day that an instant lies in, as the team's clocks show it."""
+    return at.astimezone(ZoneInfo(time_zone)).date()
+
+
+def next_day(day: date) -> date:
+    """The day after."""
+    return day + timedelta(days=1)
+
+
+def begins_at(day: date, time_zone: str) -> datetime:
+    """The first instant (UTC) of a day in a time zone; of a month, given its first day."""
+    return datetime.combine(day, time(), ZoneInfo(time_zone)).astimezone(UTC)
 
 
 def left(limit: Decimal | None, spent: Decimal, held: Decimal) -> Decimal:
     """What may still be granted: nothing without a limit, and nothing once a limit is overdrawn."""
     return max(money.ZERO, (limit or money.ZERO) - spent - held)
+
+
+_READ: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "allowed_models": frozenset,
+    "allowed_methods": frozenset,
+    "concurrent_jobs": int,
+    "jobs_per_day": int,
+    "weight": Decimal,
+    "approval_above": Decimal,
+}
+
+
+def in_force(team: Words, platform: Words) -> dict[str, tuple[Any, Origin]]:
+    """Each limit's word and whose it is: the team's own, else the platform's, else the default."""
+    layers: tuple[tuple[Words, Origin], ...] = ((team, "team"), (platform, "platform"), (DEFAULTS, "default"))
+    return {name: next((words[name], whose) for words, whose in layers if name in words) for name in DEFAULTS}
+
+
+def limits(team: Words, platform: Words) -> Limits:
+    """The limits in force, to reckon with."""
+    words = in_force(team, platform)
+    meant: dict[str, Any] = {
+        name: None if word == UNLIMITED else _READ[name](word) for name, (word, _) in words.items()
+    }
+    return Limits(**meant)
+
+
+def refusal(standing: Limits, team: str, *, model: str, method: str) -> NotAllowed | None:
+    """Why the team (a slug) may not train that snapshot by that method at all, as the error to raise; None if it may.
+
+    A limit that time or other jobs lift again is none of these.
+    """
+    for limit in ("jobs_per_day", "concurrent_jobs"):
+        if getattr(standing, limit) == 0:
+            return JobsDenied(limit=limit, value=0, used=0, resets_at=None, team=team)
+    if standing.allowed_models is not None and model not in standing.allowed_models:
+        return ModelNotAllowed(**_list(standing.allowed_models, "allowed_models"), asked=model, team=team,
+                               pointer="#/model")  # fmt: skip
+    if standing.allowed_methods is not None and method not in standing.allowed_methods:
+        return TrainingMethodNotAllowed(**_list(standing.allowed_methods, "allowed_methods"), asked=method, team=team,
+                                pointer="#/method/type")  # fmt: skip
+    return None
+
+
+def _list(allowed: frozenset[str], limit: str) -> dict[str, Any]:
+    value = sorted(allowed)
+    return {"limit": limit, "value": value, "allowed": " and ".join(value) or "none", "used": None, "resets_at": None}

@@ -1,13 +1,18 @@
-"""What a budget looks like, and how one is set."""
+"""What budgets and limits look like, and how they are set."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.kit import money
 from service.kit.bodies import Body
+from service.quotas.rules import Origin
+
+_MONEY: Final = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
+Unlimited = Literal["unlimited"]
 
 
 class BudgetSet(Body):
@@ -15,7 +20,7 @@ class BudgetSet(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit": "500.00"}]})
     monthly_limit: str = Field(
-        pattern=r"^[0-9]{1,10}(\.[0-9]{1,10})?$",
+        pattern=_MONEY,
         description="A decimal string in the platform's currency. Zero: nothing may be spent.",
     )
 
@@ -37,3 +42,110 @@ class BudgetView(BaseModel):
     left: money.Amount = Field(description="What may still be held for new jobs; never below zero.")
     currency: str = Field(description="ISO 4217.", examples=["USD"])
     resets_at: datetime = Field(description="When the next month begins.")
+
+
+class LimitsSet(Body):
+    """Limits as operators give them.
+
+    A field that is absent is inherited: a team's from the platform, the platform's from the defaults. Zero or an empty
+    list denies, and the word `unlimited` lifts the limit.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "allowed_models": ["gpt-4o-mini", "gpt-4.1-mini"],
+                    "concurrent_jobs": 4,
+                    "jobs_per_day": "unlimited",
+                    "approval_above": "50.00",
+                }
+            ]
+        }
+    )
+    allowed_models: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=200)] | Unlimited | None = (
+        Field(None, description="Base models that may be trained. An undated alias stands for the snapshot of today.")
+    )
+    allowed_methods: list[Literal["supervised", "dpo", "reinforcement"]] | Unlimited | None = Field(
+        None, description="Methods that may be trained by."
+    )
+    concurrent_jobs: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] | Unlimited | None = Field(
+        None, description="Jobs that are at the provider at the same time; more of them wait for their turn."
+    )
+    jobs_per_day: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] | Unlimited | None = Field(
+        None, description="Jobs submitted on one day of the team's own calendar; more of them are refused."
+    )
+    weight: Annotated[Decimal, Field(gt=0, le=1000, decimal_places=3)] | None = Field(
+        None, description="The team's share of the turns, against the weights of others; never zero."
+    )
+    approval_above: Annotated[str, Field(pattern=_MONEY)] | Unlimited | None = Field(
+        None, description="A job of a higher price waits for a second person. Zero: every job that costs anything."
+    )
+
+    def words(self) -> dict[str, Any]:
+        """What was given, as JSON."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class _InForce(BaseModel):
+    origin: Origin = Field(
+        serialization_alias="from", description="Whose word it is: the team's own, else inherited.", examples=["team"]
+    )
+
+
+class ListLimit(_InForce):
+    """What is allowed."""
+
+    value: list[str] | Unlimited
+
+
+class CountLimit(_InForce):
+    """How many, and how many there are."""
+
+    value: int | Unlimited
+    used: int | None = Field(None, description="Null for the platform, which uses nothing itself.")
+    resets_at: datetime | None = Field(None, description="When `used` is zero again; null: as jobs end.")
+
+
+class WeightLimit(_InForce):
+    """A share, against those of others."""
+
+    value: float
+
+
+class PriceLimit(_InForce):
+    """A price, in the platform's currency."""
+
+    value: money.Amount | Unlimited
+
+
+class LimitsView(BaseModel):
+    """The limits in force, and what of them is used."""
+
+    object: Literal["limits"] = "limits"
+    team: str | None = Field(description="The team's slug; null: the platform's, which teams inherit.")
+    allowed_models: ListLimit
+    allowed_methods: ListLimit
+    concurrent_jobs: CountLimit
+    jobs_per_day: CountLimit
+    weight: WeightLimit
+    approval_above: PriceLimit
+    currency: str = Field(money.CURRENCY, description="ISO 4217.")
+
+    @classmethod
+    def of(
+        cls,
+        team: str | None,
+        in_force: Mapping[str, tuple[Any, Origin]],
+        *,
+        running: int | None = None,
+        today: int | None = None,
+        resets_at: datetime | None = None,
+    ) -> Self:
+        """The words in force as users see them."""
+        shown: dict[str, dict[str, Any]] = {
+            name: {"value": word, "origin": whose} for name, (word, whose) in in_force.items()
+        }
+        shown["concurrent_jobs"]["used"] = running
+        shown["jobs_per_day"] |= {"used": today, "resets_at": resets_at}
+        return cls.model_validate({"team": team, **shown})
