@@ -2,23 +2,17 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import catalog, costs, registry, tenants, webhooks
-from service.jobs import queries, rules
+from service.jobs import measures, queries, rules
 from service.jobs.models import Job, JobEvent, JobMetric
 from service.jobs.rules import State
 from service.kit import ids, money, work
 from service.provider.shapes import RemoteEvent
-
-_METRICS: Final = (
-    "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy",
-    "full_valid_loss", "full_valid_mean_token_accuracy",
-)  # fmt: skip
 
 
 def enter(session: Session, job: Job, state: State, message: str, at: datetime) -> None:
@@ -126,19 +120,13 @@ def take_events(session: Session, job: Job, events: Iterable[RemoteEvent]) -> No
 
 
 def _metric(job: Job, event: RemoteEvent) -> JobMetric | None:
-    step = event.data.get("step")
-    if event.type != "metrics" or not isinstance(step, int):
+    measured = measures.of_event(event.data) if event.type == "metrics" else None
+    if measured is None:
         return None
-    total = event.data.get("total_steps")
-    measured = {name: _number(event.data.get(name)) for name in _METRICS}
     return JobMetric(
-        team_id=job.team_id, job_id=job.id, step=step, at=event.created_at,
-        total_steps=total if isinstance(total, int) else None, **measured,
+        team_id=job.team_id, job_id=job.id, step=measured.step, at=event.created_at,
+        total_steps=measured.total_steps, others=measured.others, **measured.values,
     )  # fmt: skip
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def say(session: Session, job: Job, at: datetime, kind: str, message: str) -> None:
