@@ -27,6 +27,7 @@ def _circuits() -> None:
         instant("open_until"),
         sa.Column("reason", sa.String(), nullable=True),
         instant("since"),
+        instant("trial_until"),
         sa.Column("tokens", sa.Float(), nullable=True),
         instant("refilled_at"),
         sa.PrimaryKeyConstraint("name", name="pk_circuits"),

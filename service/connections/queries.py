@@ -1,6 +1,7 @@
 """Reads of connections. Their keys open for workers and operators only: other roles may not even select them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.connections.errors import ConnectionNotFound, NoConnection
 from service.connections.models import Connection
 from service.connections.rules import Kind
+from service.kit import circuit
 from service.kit.ids import UnknownId, read, show
 from service.kit.sealing import place, unseal
 from service.provider.shapes import Credentials
@@ -24,6 +26,15 @@ class ConnectionFacts:
     name: str
     kind: Kind
     provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing new goes to an account. `until` is null where a person has to resume it."""
+
+    reason: str
+    since: datetime
+    until: datetime | None
 
 
 def of_team(session: Session, team: TeamFacts) -> ConnectionFacts:
@@ -59,7 +70,8 @@ def find(session: Session, shown_id: str) -> ConnectionFacts:
 def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
     """Open the account's key. Raises ConnectionNotFound, or kit.sealing's SealingError for a wrong master key."""
     columns = (
-        Connection.kind, Connection.base_url, Connection.sealed_key, Connection.organisation, Connection.project
+        Connection.kind, Connection.base_url, Connection.sealed_key, Connection.organisation, Connection.project,
+        Connection.requests_per_minute, Connection.paused_reason,
     )  # fmt: skip
     row = session_as_worker.execute(select(*columns).where(Connection.id == connection_id)).one_or_none()
     if row is None:
@@ -70,7 +82,22 @@ def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
         api_key=unseal(row.sealed_key, key_place(connection_id)),
         organisation=row.organisation,
         project=row.project,
+        account=connection_id,
+        requests_per_minute=row.requests_per_minute,
+        paused=row.paused_reason,
     )
+
+
+def pauses(session: Session) -> dict[UUID, Pause]:
+    """The accounts that take nothing new at this moment: an operator paused them, or their circuit is open."""
+    found = {
+        UUID(one.name.partition(":")[0]): Pause(one.reason, one.since, one.until)
+        for one in circuit.openings(session, like="%:create")
+    }
+    paused = select(Connection.id, Connection.paused_reason, Connection.paused_at).where(
+        Connection.paused_at.is_not(None)
+    )
+    return found | {row.id: Pause(row.paused_reason or "", row.paused_at, None) for row in session.execute(paused)}
 
 
 def key_place(connection_id: UUID) -> bytes:

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     )
     backoff_cap_seconds: float = Field(300.0, gt=0)
 
+    # Circuits around the provider (service/kit/circuit.py).
+    circuit_failures: int = Field(5, ge=1, description="So many failures in a row, and an account is left alone.")
+    circuit_seconds: float = Field(15.0, gt=0, description="The first pause; it doubles up to `backoff_cap_seconds`.")
+
     # Submission (docs/protocol.md). The quiet period covers a late create at the provider and the lag of its list.
     provider_timeout_seconds: float = Field(60.0, gt=0)
     quiet_seconds: float = Field(180.0, gt=0)

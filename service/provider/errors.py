@@ -34,3 +34,11 @@ class RateLimited(ProviderError):
 
 class Unknown(ProviderError):
     """A timeout, a broken connection, 408, 409 or 5xx: the effect may have happened. To be looked up, never guessed."""
+
+
+class Paused(ProviderError):
+    """Nothing was sent: the account is left alone for now, by an operator, by its circuit or by its pace."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message, code="account_paused")
+        self.retry_after_seconds = retry_after_seconds

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 TERMINAL_STATUSES: Final = frozenset({"succeeded", "failed", "cancelled"})
 SUBMISSION_KEY: Final = "tuneplane_submission"  # the one entry of a job's metadata that is ours
@@ -13,13 +14,16 @@ SUBMISSION_KEY: Final = "tuneplane_submission"  # the one entry of a job's metad
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to reach one provider account. `repr` never shows the key."""
+    """How to reach one provider account, and how it may be used. `repr` never shows the key."""
 
     kind: str
     base_url: str
     api_key: str = field(repr=False)
     organisation: str | None = None
     project: str | None = None
+    account: UUID = field(kw_only=True)  # names its circuits
+    requests_per_minute: int | None = None
+    paused: str | None = field(default=None, compare=False)  # an operator's reason why nothing new goes there
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from service.kit.ids import new_id
 from service.provider.errors import RateLimited, Unknown
 from service.provider.openai import gateway
 from service.provider.shapes import Credentials, JobOrder
+
+pytestmark = pytest.mark.usefixtures("database")  # where accounts have their circuits
 
 ORDER = JobOrder(
     key="tp1_key", model="gpt-4o-mini-2024-07-18", training_file="file-1", validation_file=None,
@@ -64,7 +67,7 @@ def server() -> Iterator[Server]:
 
 
 def credentials(server: Server) -> Credentials:
-    return Credentials("compatible", f"http://127.0.0.1:{server.server_port}/v1", "sk-test")
+    return Credentials("compatible", f"http://127.0.0.1:{server.server_port}/v1", "sk-test", account=new_id())
 
 
 @pytest.mark.parametrize(
