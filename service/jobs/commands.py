@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service import audit, registry
+from service import audit, quotas, registry
 from service.jobs import admission, planning, progress, rules
 from service.jobs.models import Job
 from service.jobs.rules import State
@@ -35,6 +35,7 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
         team_id=job.team_id,
         after={"model": job.base_model, "price": money.text(plan.cost) if plan else None},
     )
+    quotas.count_job(session, recipe.team, at)
     if plan is None:
         progress.tell(session, job, at, "Waiting for the dataset to be checked; until then nobody knows the price.")
         work.wake(job)

@@ -13,7 +13,7 @@ from service.jobs.errors import DatasetNotReady, DatasetUnusable
 from service.jobs.models import Job
 from service.jobs.schemas import Available, Estimate, JobRequest, Unavailable
 from service.kit import ids, money
-from service.kit.errors import Conflict, Invalid
+from service.kit.errors import Conflict, Forbidden, Invalid
 from service.kit.identity import Actor
 
 
@@ -58,7 +58,7 @@ def estimate(session: Session, actor: Actor, request: JobRequest, at: datetime) 
     """What `submit` would hold for the same request, or what is missing to say so. Unknown ids are still errors."""
     try:
         found = plan(session, actor, request, at)
-    except (Conflict, Invalid) as missing:
+    except (Conflict, Forbidden, Invalid) as missing:
         return Unavailable(reason=missing.code, message=missing.message)
     left = quotas.budget(session, found.team, at).left
     assumptions = [f"every example is trained {found.epochs_priced} times", "validation tokens are free"]
@@ -92,7 +92,7 @@ def resolve(session: Session, actor: Actor, request: JobRequest, at: datetime) -
     """Every name of the request as what it means. Raises what is unknown, not to be trained, or beyond repair."""
     team = tenants.team(session, actor.team)
     connection = connections.of_team(session, team)
-    base = catalog.trainable(session, connection.provider, request.model, at, method=request.method.type)
+    base = _trainable(session, team, connection, request.model, request.method.type, at)
     validation = None
     if request.validation_dataset is not None:
         validation = _dataset(session, team, request.validation_dataset, "#/validation_dataset")
@@ -108,12 +108,13 @@ def resolve(session: Session, actor: Actor, request: JobRequest, at: datetime) -
 
 def recipe_of(session: Session, job: Job, at: datetime) -> Recipe:
     """What a job's row asks for, as it stands now. Raises the same as `resolve`."""
+    team = tenants.team(session, job.team_id)
     connection = connections.find(session, ids.show("conn", job.connection_id))
     validation = job.validation_dataset_id
     return Recipe(
-        team=tenants.team(session, job.team_id),
+        team=team,
         connection=connection,
-        base=catalog.trainable(session, connection.provider, job.base_model, at, method=job.method),
+        base=_trainable(session, team, connection, job.base_model, job.method, at),
         dataset=_usable(datasets.facts(session, job.team_id, job.dataset_id), "#/dataset"),
         validation=_usable(datasets.facts(session, job.team_id, validation), "#/validation_dataset")
         if validation
@@ -135,6 +136,20 @@ def priced(session: Session, recipe: Recipe, at: datetime) -> Plan:
         epochs=epochs,
         epochs_priced=rules.EPOCHS_AUTO_MAX if epochs is None else epochs,
     )
+
+
+def _trainable(
+    session: Session,
+    team: tenants.TeamFacts,
+    connection: connections.ConnectionFacts,
+    model: str,
+    method: str,
+    at: datetime,
+) -> catalog.BaseModelFacts:
+    """The snapshot, if it can be trained by that method there and then, and by this team. Raises why not."""
+    base = catalog.trainable(session, connection.provider, model, at, method=method)
+    quotas.check_job(session, team, model=base.id, method=method)
+    return base
 
 
 def _dataset(session: Session, team: tenants.TeamFacts, shown_id: str, pointer: str) -> datasets.DatasetFacts:
