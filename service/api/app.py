@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from service.api import (
+    attention,
     budgets,
     catalog,
     costs,
@@ -37,7 +38,7 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, budgets.router, uploads.router, datasets.router, jobs.router,
-    streams.router, costs.router, models.router, explain.router, health.router,
+    streams.router, costs.router, models.router, explain.router, attention.router, health.router,
 )  # fmt: skip
 
 

@@ -6,9 +6,11 @@ Owns jobs, their events and metrics, and the provider's copies of datasets. Inva
 - a terminal state is never left; events are numbered without gaps.
 """
 
+from service.jobs.attention import dismiss_stray, give_up, strays
 from service.jobs.commands import submit
+from service.jobs.errors import UnknownJob
 from service.jobs.lifecycle import cancel
-from service.jobs.models import EXPIRE, FOLLOW, SUBMIT, Job, JobEvent
+from service.jobs.models import EXPIRE, FOLLOW, SUBMIT, Job, JobEvent, StrayJob
 from service.jobs.planning import estimate
 from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page
 from service.jobs.rules import ARROWS, State
@@ -24,6 +26,7 @@ from service.jobs.schemas import (
 
 __all__ = [
     "ARROWS", "EXPIRE", "FOLLOW", "SUBMIT", "Cursor", "Estimate", "Head", "Job", "JobEvent", "JobEventPage",
-    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "cancel", "estimate", "events",
-    "events_beyond", "get", "heads", "metrics", "page", "submit",
+    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "StrayJob", "UnknownJob",
+    "cancel", "dismiss_stray", "estimate", "events", "events_beyond", "get", "give_up", "heads", "metrics", "page",
+    "strays", "submit",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What can stand in the way of a job, told so that a caller knows what to do."""
 
-from service.kit.errors import Conflict, Invalid, NotFound
+from service.kit.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class UnknownJob(NotFound):
@@ -34,3 +34,39 @@ class OptionUnsupported(Invalid):
     """{field} must be {allowed} for {model}; {given!r} was given."""
 
     code = "unsupported_value"
+
+
+class NoAttentionAsked(Conflict):
+    """Job {job} does not wait for a person: workers are at it. Cancel it if it is to end."""
+
+    code = "no_attention_asked"
+
+
+class UnknownStray(NotFound):
+    """The janitor has met no job {job!r}. GET /v1/strays lists those it has."""
+
+    code = "stray_not_found"
+
+
+class NotAwaitingApproval(Conflict):
+    """Job {job} waits for nobody's approval: it is {state}."""
+
+    code = "not_awaiting_approval"
+
+
+class OwnRequest(Forbidden):
+    """You submitted job {job} yourself, so somebody else has to decide about it: a team's admin, or an operator."""
+
+    code = "own_request"
+
+
+class AlreadyDecided(Conflict):
+    """Job {job} was {decision} by {by} at {at}, and that stands. It can be submitted again."""
+
+    code = "already_decided"
+
+
+class ApprovalExpired(Conflict):
+    """The time to decide about job {job} ended at {expires_at}. It can be submitted again."""
+
+    code = "approval_expired"

@@ -7,15 +7,18 @@ dies leaves a lease that lapses; a paused one that wakes finds its fence stale.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, and_, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ARRAY, ColumnElement, DateTime, Double, Integer, String, Uuid, and_, func, literal, or_, select, update,
+)  # fmt: skip
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from service.kit.errors import NotFound
 from service.kit.settings import settings
 
 
@@ -72,9 +75,13 @@ class StaleClaim(Exception):
 
 def _free(model: Any) -> ColumnElement[bool]:
     now = func.statement_timestamp()  # not clock_timestamp(), which is volatile: no index could find what is due
-    return and_(
-        model.due_at <= now, model.attention.is_(None), or_(model.lease_until.is_(None), model.lease_until < now)
-    )
+    return and_(model.due_at <= now, unheld(model))
+
+
+def unheld(model: Any) -> ColumnElement[bool]:
+    """Rows that nobody works on and that wait for no person, due or not."""
+    now = func.statement_timestamp()
+    return and_(model.attention.is_(None), or_(model.lease_until.is_(None), model.lease_until < now))
 
 
 def due(session: Session, kind: Kind, *, limit: int) -> Sequence[UUID]:
@@ -118,15 +125,19 @@ def backlog(session: Session, kind: Kind) -> Backlog:
     return Backlog(due=row[0], oldest_seconds=float(row[1]), attention=row[2])
 
 
-def claim(session: Session, kind: Kind, ids: Sequence[UUID], *, seconds: float | None = None) -> list[Claim]:
+def claim(
+    session: Session, kind: Kind, ids: Sequence[UUID], *, seconds: float | None = None, early: bool = False
+) -> list[Claim]:
     """Take the lease and the next fence of those of `ids` that are still due and free. Others are simply not returned.
 
-    A row claimed `attempts_max` times without progress is not handed out again: it gets `attention` instead.
+    A row claimed `attempts_max` times without progress is not handed out again: it gets `attention` instead. `early`
+    takes rows that will be due later, too.
     """
     model = kind.model
+    is_free = and_(model.due_at.is_not(None), unheld(model)) if early else _free(model)
     free = (
         select(model.id)
-        .where(model.id.in_(ids), _free(model), model.state.in_(kind.states))
+        .where(model.id.in_(ids), is_free, model.state.in_(kind.states))
         .with_for_update(skip_locked=True)
     )
     columns = [model.id, model.fence, model.attempts]
@@ -183,12 +194,44 @@ def proceed(row: Work, *, seconds: float = 0) -> None:
     row.lease_until = row.hinted_at = None
 
 
-def proceed_all(session: Session, model: type[Work], claims: Sequence[Claim], *, seconds: float) -> None:
-    """The same for many claimed rows, by one statement; those that are somebody else's by now are left alone."""
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    """A row as it was read, without a claim: it still is while nobody has claimed it or woken it since."""
+
+    id: UUID
+    fence: int
+    due_at: datetime
+
+
+def put_off(session: Session, model: type[Work], pauses: Mapping[Untouched, float]) -> None:
+    """Look at each of these again after its own pause (seconds), by one statement for all of them.
+
+    What somebody has claimed or woken meanwhile is left alone.
+    """
+    if not pauses:
+        return
+    columns = zip(*((one.id, one.fence, one.due_at, seconds) for one, seconds in pauses.items()), strict=True)
+    types = (Uuid, Integer, DateTime(timezone=True), Double)
+    arrays = [literal(list(values), ARRAY(kind)) for values, kind in zip(columns, types, strict=True)]
+    read = func.unnest(*arrays).table_valued("id", "fence", "due_at", "seconds", name="read")
+    still = (
+        select(model.id, read.c.seconds)
+        .join(read, and_(model.id == read.c.id, model.fence == read.c.fence, model.due_at == read.c.due_at))
+        .where(unheld(model))
+        .with_for_update(of=model, skip_locked=True)
+        .cte("still")
+    )
+    later = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, still.c.seconds)
     session.execute(
-        update(model)
-        .where(tuple_(model.id, model.fence).in_([(one.id, one.fence) for one in claims]))
-        .values(due_at=_in(seconds), attempts=0, lease_until=None, hinted_at=None),
+        update(model).where(model.id == still.c.id).values(due_at=later, attempts=0, hinted_at=None),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def mark_hinted(session: Session, model: type[Work], ids: Collection[UUID]) -> None:
+    """Somebody is about to claim these: the dispatcher need not hint at them for a while."""
+    session.execute(
+        update(model).where(model.id.in_(ids)).values(hinted_at=func.clock_timestamp()),
         execution_options={"synchronize_session": False},
     )
 
@@ -224,10 +267,63 @@ def wake(row: Work) -> None:
     row.hinted_at = None
 
 
+class NothingWaits(NotFound):
+    """{id} does not wait for a person. GET /v1/attention lists what does."""
+
+    code = "nothing_waits"
+
+
+def asking(session: Session, kind: Kind, *, limit: int) -> Sequence[Any]:
+    """Rows of the kind's table that wait for a person, longest first: id, team_id, state, attention and its since."""
+    model = kind.model
+    return session.execute(
+        select(model.id, model.team_id, model.state, model.attention, model.attention_since)
+        .where(model.attention.is_not(None))
+        .order_by(model.attention_since)
+        .limit(limit)
+    ).all()
+
+
+def try_again(session: Session, kind: Kind, row_id: UUID) -> Any:
+    """Hand a row that waits for a person back to the workers; returns it as it was. None where it does not wait."""
+    model = kind.model
+    was = session.execute(
+        select(model.id, model.team_id, model.state, model.attention, model.attention_since)
+        .where(model.id == row_id, model.attention.is_not(None))
+        .with_for_update()
+    ).one_or_none()
+    if was is not None:
+        session.execute(
+            update(model)
+            .where(model.id == row_id)
+            .values(attention=None, attention_since=None, attempts=0, hinted_at=None, due_at=func.clock_timestamp()),
+            execution_options={"synchronize_session": False},
+        )
+    return was
+
+
+def team_of(session: Session, kind: Kind, row_id: UUID) -> UUID | None:
+    """Whose the row is."""
+    team: UUID | None = session.scalar(select(kind.model.team_id).where(kind.model.id == row_id))
+    return team
+
+
+def wait_until(row: Work, at: datetime) -> None:
+    """Nothing is to be done with the row before that instant, by whoever holds it now neither."""
+    row.due_at = at
+    row.attempts = 0
+    row.lease_until = row.hinted_at = None
+
+
 def backoff_seconds(row_id: UUID, attempts: int) -> float:
     """2^attempts seconds up to the cap, spread by ±20 % so that rows that failed together do not return together."""
     spread = 0.8 + 0.4 * (zlib.crc32(row_id.bytes + attempts.to_bytes(4)) % 1000) / 1000
     return float(min(2 ** min(attempts, 30), settings().backoff_cap_seconds) * spread)
+
+
+def pause_while_waiting(waited: timedelta) -> float:
+    """Seconds until a row that waits for another is looked at again: a quarter of its wait so far, 0.5 to 15."""
+    return min(max(0.5, waited.total_seconds() / 4), 15.0)
 
 
 def _in(seconds: float) -> Any:

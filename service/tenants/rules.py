@@ -30,12 +30,15 @@ class Role(StrEnum):
 PLATFORM_ROLES: Final = frozenset({Role.OPERATOR, Role.FINANCE})
 
 _RESOLVER: Final = frozenset({"me:read", "models:resolve"})
-_VIEWER: Final = _RESOLVER | {"catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read"}
+_VIEWER: Final = _RESOLVER | {
+    "catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read", "limits:read",
+}  # fmt: skip
 _MEMBER: Final = _VIEWER | {"datasets:write", "jobs:write", "models:write"}
-_ADMIN: Final = _MEMBER | {"keys:read", "keys:write"}
-_FINANCE: Final = frozenset({"me:read", "teams:read", "budgets:read", "catalog:read", "costs:read"})
+_ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve"}
+_FINANCE: Final = frozenset({"me:read", "teams:read", "budgets:read", "limits:read", "catalog:read", "costs:read"})
 _OPERATOR: Final = _ADMIN | _FINANCE | {
-    "teams:write", "budgets:write", "audit:read", "connections:read", "connections:write",
+    "teams:write", "budgets:write", "limits:write", "audit:read", "connections:read", "connections:write",
+    "attention:read", "attention:write",
 }  # fmt: skip
 
 SCOPES: Final[dict[Role, frozenset[str]]] = {

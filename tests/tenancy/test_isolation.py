@@ -61,6 +61,7 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     "PUT /v1/teams/{team}/budget": [Try("/v1/teams/{team}/budget", {"monthly_limit": "0"})],
     "GET /v1/datasets/{dataset}": [Try("/v1/datasets/{dset_id}"), Try("/v1/datasets/{dset_id}?wait=9")],
     "GET /v1/datasets/{dataset}/report": [Try("/v1/datasets/{dset_id}/report")],
+    "POST /v1/datasets/{dataset}/split": [Try("/v1/datasets/{dset_id}/split", {"validation_count": 2})],
     "POST /v1/jobs/estimate": [Try("/v1/jobs/estimate", body, blames=field) for body, field in _BODIES],
     "POST /v1/jobs": [Try("/v1/jobs", body, blames=field) for body, field in _BODIES],
     "GET /v1/jobs/{job}": [Try("/v1/jobs/{job_id}"), Try("/v1/jobs/{job_id}?wait=9")],
@@ -71,6 +72,8 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     ],
     "GET /v1/jobs/{job}/metrics": [Try("/v1/jobs/{job_id}/metrics")],
     "POST /v1/jobs/{job}/cancel": [Try("/v1/jobs/{job_id}/cancel")],
+    "POST /v1/attention/{id}/retry": [Try("/v1/attention/{job_id}/retry")],
+    "POST /v1/attention/{id}/give-up": [Try("/v1/attention/{job_id}/give-up", {"reason": "spite"})],
     "GET /v1/models/{name}": [Try("/v1/models/{model}"), Try("/v1/models/{model_id}")],
     "PUT /v1/models/{name}/aliases/{alias}": [
         Try("/v1/models/{model}/aliases/production", {"version": 1}),
@@ -99,6 +102,8 @@ OWN: Final[dict[str, list[str]]] = {
         f"/v1/jobs?state=succeeded&model={BASE_MODEL}",
     ],
     "GET /v1/models": ["/v1/models?limit=100", "/v1/models?after={model_id}"],
+    "GET /v1/attention": ["/v1/attention"],
+    "GET /v1/strays": ["/v1/strays"],
     "GET /v1/costs": [
         "/v1/costs?group_by=team,base_model,model,job",
         "/v1/costs?group_by=job&format=csv",
@@ -112,6 +117,7 @@ EVERYBODYS: Final = {
     "POST /v1/datasets": "makes something of one's own; see test_the_same_bytes_in_two_teams_are_two_datasets",
     "GET /v1/base-models": "the catalog is the same for every team",
     "GET /v1/prices": "the price book is the same for every team",
+    "POST /v1/strays/{provider_job_id}/dismiss": "an operator's; strays belong to no team",
     "GET /problems/{code}": "what error codes mean",
     "GET /livez": "the process",
     "GET /readyz": "the process",

@@ -1,0 +1,113 @@
+"""What slipped through at the provider: adopted, cancelled and paid for, or told."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from service import jobs
+from service.jobs.flows.janitor import sweep_jobs
+from service.jobs.flows.orders import Order
+from service.jobs.models import Job, StrayJob
+from service.jobs.rules import State, submit_key
+from service.kit import clock, work
+from service.kit.db import unit_of_work
+from service.kit.identity import WORKER, worker_for
+from service.kit.ids import new_id, read, show
+from service.kit.work import Claim
+from service.provider.openai import gateway
+from service.provider.shapes import RemoteJob
+from tests.jobs.accounts import credentials
+from tests.stack import Emulator, Team
+from tests.until import until
+
+pytestmark = pytest.mark.usefixtures("workers")
+
+
+def create_another(team: Team, shown: str) -> RemoteJob:
+    """The same job once more at the provider, as a worker would that nobody kept from it."""
+    with unit_of_work(worker_for(read("team", team.id))) as session:
+        job = session.get_one(Job, read("job", shown))
+    _, account = credentials()
+    order = Order(Claim(job.id, job.team_id, job.fence, 0), job, account)
+    return gateway.create_job(account, order.as_provider_takes_it())
+
+
+def stray(remote: RemoteJob) -> StrayJob | None:
+    with unit_of_work(WORKER) as session:
+        return session.scalars(select(StrayJob).where(StrayJob.provider_job_id == remote.id)).one_or_none()
+
+
+def test_a_second_job_is_cancelled_in_one_round_and_told_once(team: Team, emulator: Emulator) -> None:
+    job = team.accepted(team.ready())
+    team.job_in(job["id"], "succeeded")
+    extra = create_another(team, job["id"])
+    sweep_jobs()
+    statuses = {one["id"]: one["status"] for one in emulator.jobs_of(job["id"])}
+    assert statuses[extra.id] == "cancelled"
+    assert sorted(statuses.values()) == ["cancelled", "succeeded"]
+    found = stray(extra)
+    assert found is not None
+    assert (found.kind, found.settled_at is not None) == ("duplicate", True)
+    sweep_jobs()
+    assert stray(extra).found_at == found.found_at  # type: ignore[union-attr]
+    assert len(emulator.jobs_of(job["id"])) == 2
+
+
+def test_a_second_job_that_has_trained_is_a_second_bill_and_the_ledger_has_it(team: Team, emulator: Emulator) -> None:
+    job = team.accepted(team.ready())
+    team.job_in(job["id"], "succeeded")
+    extra = create_another(team, job["id"])
+    _, account = credentials()
+    until(lambda: gateway.get_job(account, extra.id).status == "succeeded", within=20, what="the second job's end")
+    sweep_jobs()
+    billed = sum(Decimal(one["cost_units"]) for one in emulator.jobs_of(job["id"])) / 1_000_000
+    settled = team.member.get("/v1/costs").json()["total"]["settled"]
+    assert Decimal(settled) == billed > Decimal(team.job_in(job["id"], "succeeded")["cost"])
+    assert (team.budget()["held"], Decimal(team.budget()["spent"])) == ("0", billed)
+
+
+def test_a_job_nobody_recorded_is_adopted(team: Team, emulator: Emulator) -> None:
+    first = team.job_in(team.accepted(team.ready())["id"], "succeeded")
+    lost = given_up(team, first)
+    remote = create_another(team, lost)
+    sweep_jobs()
+    found = stray(remote)
+    assert found is not None
+    assert (found.kind, found.settled_at is not None) == ("adopted", True)
+    done = team.job_in(lost, "succeeded")
+    assert (done["provider_job_id"], done["attention"]) == (remote.id, None)
+    assert len(emulator.jobs_of(lost)) == 1
+
+
+def given_up(team: Team, like: dict[str, Any]) -> str:
+    """A job whose creation nobody could settle, as a person would find it: unresolved and asking for attention."""
+    team_id = read("team", team.id)
+    request = jobs.JobRequest(model=like["model"], dataset=like["dataset"])
+    with unit_of_work(worker_for(team_id)) as session:
+        uploaded = session.get_one(Job, read("job", like["id"])).provider_file_id
+        job = jobs.submit(session, worker_for(team_id), request, clock.now())
+        job.state, job.intent_at, job.provider_file_id = State.SUBMITTING, clock.now(), uploaded
+        work.ask_for_attention(job, "nobody knows")
+    return show("job", job.id)
+
+
+def test_our_kind_of_key_without_a_row_is_told_once_and_left_alone(team: Team, emulator: Emulator) -> None:
+    job = team.job_in(team.accepted(team.ready())["id"], "succeeded")
+    with unit_of_work(worker_for(read("team", team.id))) as session:
+        row = session.get_one(Job, read("job", job["id"]))
+    _, account = credentials()
+    order = replace(
+        Order(Claim(row.id, row.team_id, row.fence, 0), row, account).as_provider_takes_it(),
+        key=submit_key("elsewhere", new_id()),
+    )
+    remote = gateway.create_job(account, order)
+    for _ in range(2):
+        sweep_jobs()
+    found = stray(remote)
+    assert found is not None
+    assert (found.kind, found.settled_at) == ("unknown", None)
+    (left_alone,) = [one for one in emulator.log()["jobs"] if one["id"] == remote.id]
+    assert left_alone["status"] != "cancelled"
