@@ -25,6 +25,7 @@ def upgrade() -> None:
     _asked()
     _decided()
     _turns()
+    _following()
     _outcome()
     _checkpoints()
     _provider_files()
@@ -79,13 +80,19 @@ def _turns() -> None:
     op.execute(f"GRANT SELECT ({_TURNS}), UPDATE (slot_at) ON jobs TO tp_worker")
 
 
+def _following() -> None:
+    op.add_column("jobs", instant("watched_until"))
+    op.add_column("jobs", instant("events_asked_at"))
+    # What an account's list is compared with, for jobs of all teams at once.
+    op.execute("GRANT SELECT (provider_status, wish, watched_until, events_asked_at) ON jobs TO tp_worker")
+
+
 def _outcome() -> None:
     op.add_column("jobs", sa.Column("error_param", sa.String(128), nullable=True))
     op.add_column("jobs", sa.Column("trained_seconds", sa.Integer(), nullable=True))
     op.add_column("jobs", sa.Column("result_files", postgresql.JSONB(), nullable=False, server_default="[]"))
     op.add_column("jobs", sa.Column("results_key", sa.String(255), nullable=True))
     op.add_column("jobs", instant("collected_at"))
-    op.add_column("jobs", instant("newest_event_at"))
     for name in _MEASURES:
         op.add_column("job_metrics", sa.Column(name, sa.Float(), nullable=True))
     op.add_column("job_metrics", sa.Column("others", postgresql.JSONB(), nullable=False, server_default="{}"))
@@ -163,3 +170,9 @@ def _derived_datasets() -> None:
     op.create_check_constraint(
         "ck_datasets_made", "datasets", "(sha256 IS NOT NULL AND bytes IS NOT NULL) OR recipe IS NOT NULL"
     )
+    op.create_unique_constraint("uq_datasets_team_id_parent_id_recipe", "datasets", ["team_id", "parent_id", "recipe"])
+    op.drop_constraint("uq_datasets_team_id_sha256", "datasets")
+    op.create_index(
+        "uq_datasets_team_id_sha256", "datasets", ["team_id", "sha256"], unique=True,
+        postgresql_where=sa.text("recipe IS NULL"),
+    )  # fmt: skip

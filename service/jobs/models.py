@@ -87,7 +87,8 @@ class Job(Work, Base):
     estimated_low: Mapped[Decimal | None] = mapped_column(money.column())
     estimated_expected: Mapped[Decimal | None] = mapped_column(money.column())
 
-    # Approval by a second person.
+    # Approval by a second person, where `approval_above` is set: the team's limit at that moment.
+    approval_above: Mapped[Decimal | None] = mapped_column(money.column())
     approval_expires_at: Mapped[datetime | None]
     approval_decision: Mapped[str | None] = mapped_column(String(16))  # approved | declined | expired
     approval_by: Mapped[str | None] = mapped_column(String(64))
@@ -124,7 +125,8 @@ class Job(Work, Base):
     results_key: Mapped[str | None] = mapped_column(String(255))  # the provider's table of steps, in our storage
     collected_at: Mapped[datetime | None]
     events_count: Mapped[int] = mapped_column(default=0, server_default="0")
-    newest_event_at: Mapped[datetime | None]  # of the provider's events
+    events_asked_at: Mapped[datetime | None]  # when the provider was last asked for them
+    watched_until: Mapped[datetime | None]  # somebody looks on, so workers look sooner
     wish: Mapped[str | None] = mapped_column(String(8))  # pause | resume, to be passed on
     cancel_requested_at: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
