@@ -7,9 +7,11 @@ Two facts matter: may it have had an effect, and is it the account's fault.
 class ProviderError(Exception):
     """A call to the provider did not bring an answer."""
 
-    def __init__(self, message: str, *, code: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, status: int | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.message, self.code, self.status = message, code, status
+        self.message, self.code, self.status, self.param = message, code, status, param
 
 
 class Refused(ProviderError):

@@ -71,6 +71,7 @@ class RemoteJob:
     error_code: str | None
     error_message: str | None
     result_files: tuple[str, ...]
+    error_param: str | None = None
 
     @property
     def is_over(self) -> bool:

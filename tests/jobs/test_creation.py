@@ -58,7 +58,9 @@ def test_a_refused_job_fails_with_the_providers_words_and_gives_its_reservation_
     emulator.fault(kind="status", status=400, code="model_not_available", message="No such luck.", **CREATE)
     job = team.accepted(dataset)
     failed = team.job_in(job["id"], "failed")
-    assert failed["error"] == {"code": "model_not_available", "message": "No such luck."}
+    assert failed["error"]["code"] == "model_not_available"
+    assert not failed["error"]["retryable"]
+    assert failed["error"]["original"] == {"code": "model_not_available", "message": "No such luck.", "param": None}
     assert failed["cost"] == "0.00"
     assert (team.budget()["held"], team.budget()["spent"]) == ("0.00", "0.00")
     assert emulator.jobs_of(job["id"]) == []

@@ -158,7 +158,8 @@ def _pause(job: Job) -> float:
 def _take_outcome(job: Job, remote: RemoteJob) -> None:
     job.fine_tuned_model = remote.fine_tuned_model
     job.trained_tokens = remote.trained_tokens
-    job.error_code, job.error_message = remote.error_code, remote.error_message
+    job.result_files = list(remote.result_files)
+    job.error_code, job.error_message, job.error_param = remote.error_code, remote.error_message, remote.error_param
 
 
 def _ending(state: State, remote: RemoteJob) -> str:

@@ -75,6 +75,7 @@ def clear_intent(job: Job) -> None:
 
 def note_error(job: Job, error: ProviderError) -> None:
     job.error_code, job.error_message = error.code or "provider_refused", error.message
+    job.error_param = error.param
 
 
 def pause_after(error: ProviderError) -> float:

@@ -3,9 +3,10 @@
 from service.jobs.schemas.estimates import Available, Estimate, Unavailable
 from service.jobs.schemas.history import JobEventPage, JobEventView, JobMetrics, JobMetricView
 from service.jobs.schemas.requests import Hyperparameters, JobRequest, Method, Register
-from service.jobs.schemas.views import JobError, JobView
+from service.jobs.schemas.results import Checkpoints, CheckpointView, JobError
+from service.jobs.schemas.views import JobView
 
 __all__ = [
-    "Available", "Estimate", "Hyperparameters", "JobError", "JobEventPage", "JobEventView", "JobMetricView",
-    "JobMetrics", "JobRequest", "JobView", "Method", "Register", "Unavailable",
+    "Available", "CheckpointView", "Checkpoints", "Estimate", "Hyperparameters", "JobError", "JobEventPage",
+    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "Method", "Register", "Unavailable",
 ]  # fmt: skip

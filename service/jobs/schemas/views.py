@@ -8,14 +8,8 @@ from pydantic import BaseModel, Field
 from service.jobs.models import Job
 from service.jobs.rules import State
 from service.jobs.schemas.requests import Hyperparameters, Method, Register
+from service.jobs.schemas.results import JobError
 from service.kit import ids, money
-
-
-class JobError(BaseModel):
-    """Why a job failed, in the provider's words."""
-
-    code: str
-    message: str
 
 
 class JobView(BaseModel):
@@ -51,6 +45,9 @@ class JobView(BaseModel):
     submitted_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    collected_at: datetime | None = Field(
+        description="When checkpoints and the provider's table of steps were fetched: soon after a job's end at it."
+    )
     estimated_finish: datetime | None
 
     @classmethod
@@ -82,12 +79,13 @@ class JobView(BaseModel):
             trained_tokens=job.trained_tokens,
             provider=job.provider,
             provider_job_id=job.provider_job_id,
-            error=JobError(code=job.error_code, message=job.error_message or "") if job.error_code else None,
+            error=JobError.of(job),
             events=job.events_count,
             created_by=job.created_by,
             created_at=job.created_at,
             submitted_at=job.submitted_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
+            collected_at=job.collected_at,
             estimated_finish=job.estimated_finish,
         )

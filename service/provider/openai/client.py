@@ -1,32 +1,41 @@
-"""One client an account, and what its exceptions mean to us.
+"""One client an account, what its exceptions mean to us, and when it is left alone.
 
 The SDK's own retries would create a paid job up to three times, it sends no Idempotency-Key for files and jobs, and it
 quietly reads OPENAI_* from the environment; so retries are off and everything is passed explicitly.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx2
 import openai
 from openai import OpenAI, omit
 
+from service.kit import circuit
+from service.kit.errors import Unavailable
 from service.kit.settings import forget_provider_environment, settings
-from service.provider.errors import AccountRefused, NotThere, ProviderError, RateLimited, Refused, Unknown
+from service.provider.errors import AccountRefused, NotThere, Paused, ProviderError, RateLimited, Refused, Unknown
+from service.provider.openai.told import storable, word
 from service.provider.shapes import Credentials
 
 _PAUSE_SECONDS_MAX: Final = 3600.0
 _REFUSALS: Final = {400, 404, 405, 410, 413, 415, 422}  # surely no effect; whatever is not listed may have had one
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
+_DATABASE_AWAY_SECONDS: Final = 5.0
+
+Use = Literal["create", "ask"]
+"""What a call is for; each has a circuit of its own, for an account may refuse new work and still tell of the old."""
 
 
 @lru_cache(maxsize=64)
 def client(credentials: Credentials) -> OpenAI:
     """One client per account and process: constructing one costs 18 ms."""
     forget_provider_environment()
+    # No redirects: neither a key nor a dataset is to follow where somebody points.
+    http = openai.DefaultHttpx2Client(follow_redirects=False, event_hooks={"request": [_paced(credentials)]})
     return OpenAI(
         api_key=credentials.api_key,
         admin_api_key="",
@@ -37,19 +46,87 @@ def client(credentials: Credentials) -> OpenAI:
         max_retries=0,
         timeout=httpx2.Timeout(settings().provider_timeout_seconds, connect=5.0),
         default_headers=_account_headers(credentials),
+        http_client=http,
     )
 
 
 def _account_headers(credentials: Credentials) -> Any:
-    """An empty string would be sent as a header; `omit` takes it out."""
-    return {
+    """An empty string would be sent as a header; `omit` takes it out.
+
+    Azure takes a key as `api-key`; a bearer would be a token of its directory. Its `/openai/v1/` needs no api-version
+    (https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle).
+    """
+    chosen = {
         "OpenAI-Organization": credentials.organisation or omit,
         "OpenAI-Project": credentials.project or omit,
     }
+    return chosen | ({"api-key": credentials.api_key, "Authorization": omit} if credentials.kind == "azure" else {})
+
+
+def _paced(credentials: Credentials) -> Callable[[httpx2.Request], None]:
+    """What the HTTP client does before each request it sends, each page of a list included."""
+    account, per_minute = credentials.account, credentials.requests_per_minute
+
+    def wait(_: httpx2.Request) -> None:
+        if per_minute is not None:
+            with _as_pause():
+                circuit.pace(f"{account}:ask", per_minute)
+
+    return wait
 
 
 @contextmanager
-def translated(credentials: Credentials) -> Iterator[None]:
+def translated(credentials: Credentials, use: Use | None = "ask") -> Iterator[None]:
+    """A call, if the account is to be called now; its outcome is noted and its exceptions are ours.
+
+    Raises Paused where nothing was sent. `use` None: the answer says nothing about the account and is not noted.
+    """
+    if use is None:
+        with _as_ours(credentials):
+            yield
+        return
+    if use == "create" and credentials.paused is not None:
+        raise Paused(credentials.paused, retry_after_seconds=settings().backoff_cap_seconds)
+    name = f"{credentials.account}:{use}"
+    with _as_pause():
+        circuit.enter(name)
+    try:
+        with _as_ours(credentials):
+            yield
+    except ProviderError as error:
+        _note(name, error)
+        raise
+    circuit.succeeded(name)
+
+
+@contextmanager
+def _as_pause() -> Iterator[None]:
+    """Nothing is sent while the circuit is open, nor while nobody can tell whether it is."""
+    try:
+        yield
+    except circuit.CircuitOpen as shut:
+        raise Paused(shut.reason, retry_after_seconds=shut.retry_after_seconds) from None
+    except Unavailable as away:
+        raise Paused(away.message, retry_after_seconds=_DATABASE_AWAY_SECONDS) from away
+
+
+def _note(name: str, error: ProviderError) -> None:
+    """What the error says of the account: that it is away, wants a pause, is refused, or that it answers."""
+    match error:
+        case Paused():
+            circuit.withdrew(name)
+        case Unknown():
+            circuit.failed(name, error.message)
+        case RateLimited(retry_after_seconds=float(seconds)):
+            circuit.open(name, error.message, seconds)
+        case AccountRefused(param=None):  # one that blames a field is about what was asked
+            circuit.open(name, f"{error.message} ({error.code or error.status})", settings().backoff_cap_seconds)
+        case _:
+            circuit.succeeded(name)
+
+
+@contextmanager
+def _as_ours(credentials: Credentials) -> Iterator[None]:
     """The SDK's exceptions as ours, by what they say about the effect (docs/protocol.md, "What the reply means").
 
     A provider may quote the key it refuses: it is taken out before the words reach a log or a row.
@@ -66,8 +143,8 @@ def translated(credentials: Credentials) -> Iterator[None]:
 
 
 def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
-    status, code = error.status_code, error.code
-    facts: dict[str, Any] = {"code": code, "status": status}
+    status, code = error.status_code, word(error.code)
+    facts: dict[str, Any] = {"code": code, "status": status, "param": word(error.param)}
     if status in (401, 402, 403) or code in _ACCOUNT_CODES:
         return AccountRefused(message, **facts)
     if status == 404:  # noqa: PLR2004 - an HTTP status reads best as itself
@@ -80,7 +157,7 @@ def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
 def _words(error: openai.APIStatusError) -> str:
     """The provider's own sentence; the SDK's puts the status before it."""
     told = error.body.get("message") if isinstance(error.body, dict) else None
-    return told if isinstance(told, str) and told else error.message
+    return str(storable(told if isinstance(told, str) and told else error.message))
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

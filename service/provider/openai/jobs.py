@@ -8,11 +8,10 @@ from openai import omit
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from service.provider.openai.client import client, translated
-from service.provider.openai.told import instant, storable, text
+from service.provider.openai.told import instant, storable, text, word
 from service.provider.shapes import SUBMISSION_KEY, Credentials, JobOrder, RemoteEvent, RemoteJob
 
 _PAGE: Final = 100
-_CODE_LENGTH_MAX: Final = 128
 
 
 def create_job(credentials: Credentials, order: JobOrder) -> RemoteJob:
@@ -25,7 +24,7 @@ def create_job(credentials: Credentials, order: JobOrder) -> RemoteJob:
         else float(order.learning_rate_multiplier),
     }
     hyperparameters: Any = {name: value for name, value in chosen.items() if value is not None}
-    with translated(credentials):
+    with translated(credentials, "create"):
         return _job(
             client(credentials).fine_tuning.jobs.create(
                 model=order.model,
@@ -136,9 +135,10 @@ def _job(told: FineTuningJob) -> RemoteJob:
         epochs=_epochs(told),
         finished_at=instant(told.finished_at) if told.finished_at else None,
         estimated_finish=instant(told.estimated_finish) if told.estimated_finish else None,  # 0 means unknown
-        error_code=storable(error.code)[:_CODE_LENGTH_MAX] if error else None,
+        error_code=word(error.code) if error else None,
         error_message=storable(error.message) if error else None,
-        result_files=tuple(told.result_files or ()),
+        error_param=word(error.param) if error else None,
+        result_files=tuple(text(storable(one)) for one in told.result_files or ()),
     )
 
 

@@ -2,7 +2,9 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+_WORD_LENGTH_MAX: Final = 128
 
 
 def storable(told: Any) -> Any:
@@ -23,6 +25,11 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("an id or status is missing")
     return value
+
+
+def word(value: Any) -> str | None:
+    """A code or a parameter's name, as a column of 128 characters keeps it; None where there is none."""
+    return None if value in (None, "") else storable(str(value))[:_WORD_LENGTH_MAX]
 
 
 def instant(seconds: float) -> datetime:

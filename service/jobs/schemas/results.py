@@ -1,0 +1,62 @@
+"""What came out of a job: its checkpoints, what its curves advise, and why it failed."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.jobs import failures
+from service.jobs.models import Job, JobCheckpoint
+
+
+class OriginalError(BaseModel):
+    """The provider's own words."""
+
+    model_config = ConfigDict(from_attributes=True)
+    code: str
+    message: str
+    param: str | None
+
+
+class JobError(BaseModel):
+    """Why a job failed, in codes that are the same for every provider, and what to do."""
+
+    model_config = ConfigDict(from_attributes=True)
+    code: str = Field(examples=["training_file_blocked"])
+    message: str
+    hint: str = Field(description="What to do.")
+    retryable: bool = Field(description="Whether the same job may succeed later.")
+    original: OriginalError | None = Field(description="What the provider said; null where it never had the job.")
+
+    @classmethod
+    def of(cls, job: Job) -> "JobError | None":
+        """The view of a row's error, if there is one."""
+        if job.error_code is None:
+            return None
+        # Only what was queued ever reaches the provider.
+        told = failures.explain(job.error_code, job.error_message or "", job.error_param, by_us=job.queued_at is None)
+        return cls.model_validate(told)
+
+
+class CheckpointView(BaseModel):
+    """A model as it was after one step; it answers like the final one and can be made a version."""
+
+    object: Literal["job.checkpoint"] = "job.checkpoint"
+    step: int
+    model: str = Field(description="The provider's id.", examples=["ft:gpt-4o-mini-2024-07-18:acme::Bx1:ckpt-step-40"])
+    provider_id: str
+    metrics: dict[str, Any] = Field(description="As the provider measured them, by its names.")
+    at: datetime
+
+    @classmethod
+    def of(cls, checkpoint: JobCheckpoint) -> "CheckpointView":
+        """The view of a row."""
+        return cls.model_validate(checkpoint, from_attributes=True)
+
+
+class Checkpoints(BaseModel):
+    """A job's checkpoints, by step. Providers keep the last or the best three."""
+
+    object: Literal["list"] = "list"
+    data: list[CheckpointView]
+    has_more: Literal[False] = False
