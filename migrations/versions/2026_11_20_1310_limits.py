@@ -5,6 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 from migrations import tenancy
+from migrations.columns import money
 
 revision: str = "limits"
 down_revision: str | None = "provider_accounts"
@@ -49,3 +50,4 @@ def upgrade() -> None:
         {"tp_team": "SELECT, INSERT, UPDATE (jobs)", "tp_operator": "SELECT, DELETE"},
         across_teams=["tp_operator"],
     )
+    op.add_column("jobs", money("approval_above", nullable=True))

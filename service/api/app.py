@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from service.api import (
+    approvals,
     attention,
     budgets,
     catalog,
@@ -22,6 +23,7 @@ from service.api import (
     handlers,
     health,
     jobs,
+    limits,
     me,
     models,
     streams,
@@ -37,8 +39,9 @@ from service.kit import logs, metrics
 from service.kit.settings import settings
 
 ROUTERS = (
-    teams.router, me.router, catalog.router, budgets.router, uploads.router, datasets.router, jobs.router,
-    streams.router, costs.router, models.router, explain.router, attention.router, health.router,
+    teams.router, me.router, catalog.router, budgets.router, limits.router, uploads.router, datasets.router,
+    jobs.router, approvals.router, streams.router, costs.router, models.router, explain.router, attention.router,
+    health.router,
 )  # fmt: skip
 
 

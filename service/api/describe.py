@@ -13,6 +13,7 @@ TAGS: Final = [
     {"name": "me", "description": "Who the caller is."},
     {"name": "catalog", "description": "Base models and what training them costs."},
     {"name": "budgets", "description": "What a team may spend in a month."},
+    {"name": "limits", "description": "What a team may train, how much of it, and when somebody else has to agree."},
     {"name": "datasets", "description": "Training files, checked before anything is spent on them."},
     {"name": "jobs", "description": "Fine-tuning jobs: priced first, submitted once, followed to their end."},
     {"name": "costs", "description": "What teams have spent, to the last digit."},

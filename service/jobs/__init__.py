@@ -6,15 +6,17 @@ Owns jobs, their events and metrics, and the provider's copies of datasets. Inva
 - a terminal state is never left; events are numbered without gaps.
 """
 
+from service.jobs.approvals import approve, decline
 from service.jobs.attention import dismiss_stray, give_up, strays
 from service.jobs.commands import submit
 from service.jobs.errors import UnknownJob
 from service.jobs.lifecycle import cancel
 from service.jobs.models import EXPIRE, FOLLOW, SUBMIT, Job, JobEvent, StrayJob
 from service.jobs.planning import estimate
-from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page
+from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page, slots_held
 from service.jobs.rules import ARROWS, State
 from service.jobs.schemas import (
+    Decline,
     Estimate,
     JobEventPage,
     JobEventView,
@@ -23,10 +25,11 @@ from service.jobs.schemas import (
     JobRequest,
     JobView,
 )  # fmt: skip
+from service.jobs.turns import grant as grant_turns
 
 __all__ = [
-    "ARROWS", "EXPIRE", "FOLLOW", "SUBMIT", "Cursor", "Estimate", "Head", "Job", "JobEvent", "JobEventPage",
-    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "StrayJob", "UnknownJob",
-    "cancel", "dismiss_stray", "estimate", "events", "events_beyond", "get", "give_up", "heads", "metrics", "page",
-    "strays", "submit",
+    "ARROWS", "EXPIRE", "FOLLOW", "SUBMIT", "Cursor", "Decline", "Estimate", "Head", "Job", "JobEvent",
+    "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "StrayJob",
+    "UnknownJob", "approve", "cancel", "decline", "dismiss_stray", "estimate", "events", "events_beyond", "get",
+    "give_up", "grant_turns", "heads", "metrics", "page", "slots_held", "strays", "submit",
 ]  # fmt: skip

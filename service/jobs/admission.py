@@ -1,28 +1,52 @@
 """From taken on to queued: the price is held, a second person asked where one has to be, and the turn waited for."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from service import quotas
+from service import quotas, webhooks
 from service.jobs import progress
 from service.jobs.models import Job
 from service.jobs.planning import Plan
 from service.jobs.rules import State
-from service.kit import work
+from service.kit import ids, money, work
+from service.kit.settings import settings
 
 _PRIORITY_IS_WORTH: Final = timedelta(hours=1)  # of waiting, for each point: whoever waits long enough comes first
 
 
 def take_up(session: Session, job: Job, plan: Plan, at: datetime) -> None:
-    """Hold the job's price and let it wait for its turn. Raises BudgetExceeded, and then nothing is held."""
+    """Hold the job's price, and let it wait for its turn, or first for a second person's word.
+
+    Raises BudgetExceeded, and then nothing is held.
+    """
     job.billed_tokens, job.epochs, job.epochs_priced = plan.tokens_per_epoch, plan.epochs, plan.epochs_priced
     job.price_id, job.reserved = plan.price.id, plan.cost
-    queue(session, job, at, f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
+    limits = quotas.limits(session, plan.team.id)
+    if limits.asks_approval(plan.cost):
+        _ask(session, job, limits.approval_above, at)
+    else:
+        queue(session, job, at, f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
     session.flush()
     # Last, so that the lock on the team's hot budget row is as short as it can be.
     quotas.reserve(session, plan.team, job.id, plan.cost, base_model=job.base_model, at=at)
+
+
+def _ask(session: Session, job: Job, above: Decimal | None, at: datetime) -> None:
+    """Let the job wait for a second person; nothing of it goes to the provider before."""
+    job.approval_above = above
+    job.approval_expires_at = at + timedelta(seconds=settings().approval_seconds)
+    price = f"{money.text(job.reserved)} {money.CURRENCY}"
+    message = f"At {price} it waits for a second person's approval until {job.approval_expires_at:%Y-%m-%dT%H:%M:%SZ}."
+    progress.enter(session, job, State.AWAITING_APPROVAL, message, at)
+    webhooks.publish(
+        session, job.team_id, webhooks.EventType.APPROVAL_REQUESTED, at,
+        id=ids.show("job", job.id), price=money.text(job.reserved), currency=money.CURRENCY,
+        requested_by=job.created_by, expires_at=f"{job.approval_expires_at:%Y-%m-%dT%H:%M:%SZ}",
+    )  # fmt: skip
+    work.wait_until(job, job.approval_expires_at)
 
 
 def queue(session: Session, job: Job, at: datetime, message: str) -> None:

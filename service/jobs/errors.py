@@ -61,7 +61,7 @@ class OwnRequest(Forbidden):
 
 
 class AlreadyDecided(Conflict):
-    """Job {job} was {decision} by {by} at {at}, and that stands. It can be submitted again."""
+    """Job {job} was {decision} by {by} at {at}, and that stands."""
 
     code = "already_decided"
 

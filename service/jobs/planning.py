@@ -92,7 +92,7 @@ def resolve(session: Session, actor: Actor, request: JobRequest, at: datetime) -
     """Every name of the request as what it means. Raises what is unknown, not to be trained, or beyond repair."""
     team = tenants.team(session, actor.team)
     connection = connections.of_team(session, team)
-    base = _trainable(session, team, connection, request.model, request.method.type, at)
+    base = _trainable(session, team, connection.provider, at, model=request.model, method=request.method.type)
     validation = None
     if request.validation_dataset is not None:
         validation = _dataset(session, team, request.validation_dataset, "#/validation_dataset")
@@ -114,7 +114,7 @@ def recipe_of(session: Session, job: Job, at: datetime) -> Recipe:
     return Recipe(
         team=team,
         connection=connection,
-        base=_trainable(session, team, connection, job.base_model, job.method, at),
+        base=_trainable(session, team, connection.provider, at, model=job.base_model, method=job.method),
         dataset=_usable(datasets.facts(session, job.team_id, job.dataset_id), "#/dataset"),
         validation=_usable(datasets.facts(session, job.team_id, validation), "#/validation_dataset")
         if validation
@@ -139,15 +139,10 @@ def priced(session: Session, recipe: Recipe, at: datetime) -> Plan:
 
 
 def _trainable(
-    session: Session,
-    team: tenants.TeamFacts,
-    connection: connections.ConnectionFacts,
-    model: str,
-    method: str,
-    at: datetime,
+    session: Session, team: tenants.TeamFacts, provider: str, at: datetime, *, model: str, method: str
 ) -> catalog.BaseModelFacts:
     """The snapshot, if it can be trained by that method there and then, and by this team. Raises why not."""
-    base = catalog.trainable(session, connection.provider, model, at, method=method)
+    base = catalog.trainable(session, provider, model, at, method=method)
     quotas.check_job(session, team, model=base.id, method=method)
     return base
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, column, select, values
+from sqlalchemy import Integer, Uuid, column, func, select, values
 from sqlalchemy.orm import Session
 
 from service.jobs.errors import UnknownJob
@@ -45,6 +45,12 @@ def events(session: Session, job: Job, *, after: int, limit: int) -> tuple[Seque
         .limit(limit + 1)
     ).all()
     return rows[:limit], len(rows) > limit
+
+
+def slots_held(session: Session, team_id: UUID) -> int:
+    """How many of the team's jobs have their turn now."""
+    held = select(func.count()).select_from(Job).where(Job.team_id == team_id, Job.slot_at.is_not(None))
+    return session.scalars(held).one()
 
 
 @dataclass(frozen=True, slots=True)

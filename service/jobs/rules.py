@@ -27,6 +27,14 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Decision(StrEnum):
+    """What became of a job that waited for a second person."""
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+
+
 _ENDS: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 _AT_PROVIDER: Final = frozenset({State.VALIDATING_FILES, State.PROVIDER_QUEUED, State.RUNNING, State.PAUSED})
 _OUT: Final = frozenset({State.FAILED, State.CANCELLED})

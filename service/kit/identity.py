@@ -1,6 +1,6 @@
 """Who acts: the one value a unit of work, an audit entry and a log line need to know about the caller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -35,6 +35,10 @@ class Actor:
         if self.team_id is None:
             raise AssertionError(f"{self.name} acts for no team")
         return self.team_id
+
+    def within(self, team_id: UUID) -> "Actor":
+        """The same caller locked into one team: how an operator changes what is a team's."""
+        return replace(self, db_role=DbRole.TEAM, team_id=team_id)
 
 
 WORKER = Actor(db_role=DbRole.WORKER, name="worker")

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     circuit_failures: int = Field(5, ge=1, description="So many failures in a row, and an account is left alone.")
     circuit_seconds: float = Field(15.0, gt=0, description="The first pause; it doubles up to `backoff_cap_seconds`.")
 
+    # Approval (docs/limits.md).
+    approval_seconds: float = Field(259_200.0, gt=0, description="A job nobody has decided about so long is cancelled.")
+
     # Submission (docs/protocol.md). The quiet period covers a late create at the provider and the lag of its list.
     provider_timeout_seconds: float = Field(60.0, gt=0)
     quiet_seconds: float = Field(180.0, gt=0)

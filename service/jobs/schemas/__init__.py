@@ -1,5 +1,6 @@
 """What the API takes and gives for jobs."""
 
+from service.jobs.schemas.approvals import ApprovalView, Decline
 from service.jobs.schemas.estimates import Available, Estimate, Unavailable
 from service.jobs.schemas.history import JobEventPage, JobEventView, JobMetrics, JobMetricView
 from service.jobs.schemas.requests import Hyperparameters, JobRequest, Method, Register
@@ -7,6 +8,7 @@ from service.jobs.schemas.results import Checkpoints, CheckpointView, JobError
 from service.jobs.schemas.views import JobView
 
 __all__ = [
-    "Available", "CheckpointView", "Checkpoints", "Estimate", "Hyperparameters", "JobError", "JobEventPage",
-    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "Method", "Register", "Unavailable",
+    "ApprovalView", "Available", "CheckpointView", "Checkpoints", "Decline", "Estimate", "Hyperparameters",
+    "JobError", "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "Method",
+    "Register", "Unavailable",
 ]  # fmt: skip

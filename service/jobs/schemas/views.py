@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from service.jobs.models import Job
 from service.jobs.rules import State
+from service.jobs.schemas.approvals import ApprovalView
 from service.jobs.schemas.requests import Hyperparameters, Method, Register
 from service.jobs.schemas.results import JobError
 from service.kit import ids, money
@@ -34,6 +35,7 @@ class JobView(BaseModel):
     reserved: money.Amount = Field(description="Held from the budget until the job ends.")
     cost: money.Amount | None = Field(description="What it was charged, once it ended.")
     currency: str
+    approval: ApprovalView | None = Field(description="Null: it needed nobody's.")
     fine_tuned_model: str | None
     trained_tokens: int | None
     provider: str
@@ -75,6 +77,7 @@ class JobView(BaseModel):
             reserved=job.reserved,
             cost=job.cost,
             currency=money.CURRENCY,
+            approval=ApprovalView.of(job),
             fine_tuned_model=job.fine_tuned_model,
             trained_tokens=job.trained_tokens,
             provider=job.provider,
