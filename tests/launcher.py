@@ -93,7 +93,7 @@ def _target(step: str) -> tuple[Any, str]:
         "submission": "service.jobs.flows.submission",
         "following": "service.jobs.flows.following",
         "gateway": "service.provider.openai.gateway",
-        "validation": "service.datasets.flows",
+        "validation": "service.datasets.flows.validation",
     }
     return _module(places[module]), function
 

@@ -9,7 +9,7 @@ from service.api import streams
 from service.api.deps import MayAsTeam
 from service.api.errors import problems
 from service.kit import clock
-from service.kit.db import read_only
+from service.kit.db import read_only, unit_of_work
 from service.kit.identity import Actor
 from service.kit.ids import read
 from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
@@ -18,6 +18,7 @@ router = APIRouter(tags=["datasets"])
 
 DatasetRef = Annotated[str, Path(description="Id of the dataset.", examples=["dset_01m7w74m4ve4esgepz92mvfgnz"])]
 MayRead = Annotated[Actor, MayAsTeam("datasets:read")]
+MayWrite = Annotated[Actor, MayAsTeam("datasets:write")]
 
 
 @router.get("/v1/datasets", summary="List datasets", responses=problems(401, 403, 404, 422, 503))
@@ -53,3 +54,25 @@ def get_dataset_report(dataset: DatasetRef, actor: MayRead) -> datasets.ReportVi
     """
     with read_only(actor) as session:
         return datasets.report(session, actor.team, read("dset", dataset), clock.now())
+
+
+@router.post(
+    "/v1/datasets/{dataset}/split",
+    status_code=202,
+    summary="Cut a dataset in two",
+    responses=problems(401, 403, 404, 409, 422, 503),
+)
+def split_dataset(dataset: DatasetRef, body: datasets.SplitRequest, actor: MayWrite) -> datasets.SplitView:
+    """Two new datasets, one to train and one to validate on; this one stays as it is.
+
+    Workers make and check them. The same request gives the same two again, and the same seed the same choice.
+    """
+    with unit_of_work(actor) as session:
+        train, validation = datasets.derive_split(
+            session, actor, read("dset", dataset),
+            seed=body.seed, validation_fraction=body.validation_fraction, validation_count=body.validation_count,
+        )  # fmt: skip
+        return datasets.SplitView(
+            train=datasets.get(session, actor.team, train),
+            validation=datasets.get(session, actor.team, validation),
+        )

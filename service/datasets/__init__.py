@@ -1,32 +1,44 @@
 """Datasets: training files, checked once, and what reading them found.
 
 Invariants:
-- The same bytes are one dataset of a team (unique team and sha256), and its bytes never change.
+- The same bytes posted twice are one dataset of a team, and its bytes never change.
+- A part of a dataset is known by its parent and recipe: the same cut asked for again is the same two datasets.
 - `ready` and `invalid` are final verdicts on these bytes: only a dataset without errors is ready.
 - Nothing of a file's text leaves storage: reports, logs and errors name lines, pointers, codes and counts.
 """
 
-from service.datasets.commands import receive
-from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
+from service.datasets.commands import derive_split, receive
+from service.datasets.errors import (
+    DatasetNotDivisible,
+    DatasetNotValidated,
+    DatasetUnknown,
+    NothingLeft,
+    TokensNotCounted,
+)
 from service.datasets.models import VALIDATE
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, storage_key
-from service.datasets.schemas import DatasetView, ReportView
+from service.datasets.schemas import DatasetView, ReportView, SplitRequest, SplitView
 
 __all__ = [
     "INCOMING",
     "VALIDATE",
     "Billing",
     "DatasetFacts",
+    "DatasetNotDivisible",
     "DatasetNotValidated",
     "DatasetUnknown",
     "DatasetView",
+    "NothingLeft",
     "ReportView",
+    "SplitRequest",
+    "SplitView",
     "State",
     "TokensNotCounted",
     "default_epochs",
+    "derive_split",
     "facts",
     "get",
     "list_datasets",

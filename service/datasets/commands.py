@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import PurePosixPath
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -10,9 +12,12 @@ from sqlalchemy.orm import Session
 
 from service import audit, webhooks
 from service.datasets import queries
+from service.datasets.errors import DatasetNotDivisible, NothingLeft
 from service.datasets.models import Dataset
-from service.datasets.rules.report import Limit, Report
-from service.datasets.rules.states import State, may_follow
+from service.datasets.queries import DatasetFacts
+from service.datasets.rules.report import Limit, Report, refusal
+from service.datasets.rules.splits import Part, Split
+from service.datasets.rules.states import DIVISIBLE, UNDER_WAY, State, may_follow, part_key
 from service.datasets.schemas import DatasetView
 from service.kit import ids, work
 from service.kit.identity import Actor, worker_for
@@ -41,7 +46,7 @@ def receive(
     made = session.execute(
         insert(Dataset)
         .values(values)
-        .on_conflict_do_nothing(index_elements=["team_id", "sha256"])
+        .on_conflict_do_nothing(index_elements=["team_id", "sha256"], index_where=Dataset.recipe.is_(None))
         .returning(Dataset.id)
     ).scalar()
     view = queries.same_bytes(session, actor.team, sha256)
@@ -60,6 +65,55 @@ def receive(
     return view, made is not None
 
 
+def derive_split(
+    session: Session,
+    actor: Actor,
+    dataset_id: UUID,
+    *,
+    seed: int,
+    validation_fraction: Decimal | None = None,
+    validation_count: int | None = None,
+    pointer: str | None = None,
+) -> tuple[UUID, UUID]:
+    """The parts to train and to validate on, which a worker makes and checks; asked for again, the same two.
+
+    Raises DatasetUnknown, DatasetNotDivisible and, as far as the examples are counted yet, NothingLeft.
+    """
+    whole = queries.find(session, actor.team, dataset_id, pointer=pointer)
+    shown_id = ids.show("dset", whole.id)
+    if whole.state not in DIVISIBLE:
+        raise DatasetNotDivisible(id=shown_id, state=whole.state, pointer=pointer)
+    split = Split(seed, validation_fraction, validation_count)
+    if whole.examples is not None and not split.leaves_something(whole.examples):
+        raise NothingLeft(asked=split.validation_examples(whole.examples), examples=whole.examples, pointer=pointer)
+    return _part(session, actor, whole, split, Part.TRAIN), _part(session, actor, whole, split, Part.VALIDATION)
+
+
+def _part(session: Session, actor: Actor, whole: Dataset, split: Split, part: Part) -> UUID:
+    """The row of this part, new or known, due to be made."""
+    recipe, new_id = split.recipe(part), ids.new_id()
+    values = {
+        "id": new_id,
+        "team_id": whole.team_id,
+        "name": f"{whole.name[:80]} ({part})",
+        "filename": f"{whole.filename[:200].removesuffix('.jsonl')}.{part}.jsonl",
+        "parent_id": whole.id,
+        "recipe": recipe,
+        "storage_key": part_key(whole.team_id, new_id),
+        "created_by": actor.name,
+        "state": State.RECEIVED,
+        "due_at": func.clock_timestamp(),
+    }
+    take = insert(Dataset).values(values).on_conflict_do_nothing(index_elements=["team_id", "parent_id", "recipe"])
+    if session.execute(take.returning(Dataset.id)).scalar() is None:
+        return queries.part(session, whole, recipe)
+    audit.record(
+        session, actor, "dataset.derived", object_type="dataset", object_id=ids.show("dset", new_id),
+        team_id=whole.team_id, after={"parent": ids.show("dset", whole.id), "recipe": recipe},
+    )  # fmt: skip
+    return new_id
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What validating one dataset takes."""
@@ -69,14 +123,54 @@ class Order:
     sha256: str
     bytes: int
     limits: tuple[Limit, ...]
+    trains: bool
 
 
-def begin(session: Session, claimed: Claim, at: datetime) -> Order:
-    """Mark the claimed dataset as being validated, and say what to do. Raises StaleClaim."""
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What making the bytes of one part takes."""
+
+    claim: Claim
+    storage_key: str
+    part: Part
+    split: Split
+    whole: DatasetFacts
+
+
+def begin(session: Session, claimed: Claim, at: datetime) -> Order | Making | None:
+    """Mark the claimed dataset as being validated, and say what to do; a part without bytes has to be made before.
+
+    None where neither can be: it waits for the dataset it is a part of, shares its fate, or waits for a person.
+    Raises StaleClaim.
+    """
     row = work.recording(session, Dataset, claimed)
+    if row.recipe is not None and row.parent_id is not None and row.sha256 is None:
+        return _making(session, claimed, row, queries.find(session, claimed.team, row.parent_id), at)
     _enter(row, State.VALIDATING)
     limits = queries.limits(session, claimed.team, at)
-    return Order(claimed, row.storage_key, row.sha256 or "", row.bytes or 0, limits)
+    trains = row.recipe is None or row.recipe["part"] == Part.TRAIN
+    return Order(claimed, row.storage_key, row.sha256 or "", row.bytes or 0, limits, trains)
+
+
+def _making(session: Session, claimed: Claim, row: Dataset, whole: Dataset, at: datetime) -> Making | None:
+    split = Split.of(row.recipe or {})
+    if whole.attention is not None:
+        give_up(session, claimed, "the dataset it is a part of needs a person")
+    elif whole.state in UNDER_WAY:
+        work.back_off(row, seconds=work.pause_while_waiting(at - row.created_at), blameless=True)
+    elif whole.state == State.INVALID or not split.leaves_something(whole.examples or 0):
+        _enter(row, State.VALIDATING)
+        code = "whole_invalid" if whole.state == State.INVALID else "empty_part"
+        conclude(session, claimed, refusal(whole.format or "", code), at)
+    else:
+        return Making(claimed, row.storage_key, Part((row.recipe or {})["part"]), split, queries.facts_of(whole))
+    return None
+
+
+def made(session: Session, claimed: Claim, *, sha256: str, size: int) -> None:
+    """The part's bytes lie in storage. Raises StaleClaim."""
+    row = work.recording(session, Dataset, claimed)
+    row.sha256, row.bytes = sha256, size
 
 
 def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> State:

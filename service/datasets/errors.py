@@ -1,6 +1,6 @@
 """What can be wrong with asking for a dataset. What is wrong *in* one is a problem in its report, not an error."""
 
-from service.kit.errors import Conflict, NotFound
+from service.kit.errors import Conflict, Invalid, NotFound
 
 
 class DatasetUnknown(NotFound):
@@ -13,6 +13,18 @@ class DatasetNotValidated(Conflict):
     """This dataset is {state}: its report is not there yet. Ask again in a moment."""
 
     code = "dataset_not_validated"
+
+
+class DatasetNotDivisible(Conflict):
+    """Dataset {id} is {state}: only one without errors can be cut in two."""
+
+    code = "dataset_not_divisible"
+
+
+class NothingLeft(Invalid):
+    """{asked} of the {examples} examples for validation would leave none to train on."""
+
+    code = "split_too_large"
 
 
 class TokensNotCounted(Conflict):

@@ -29,7 +29,10 @@ class Dataset(Work, Base):
     __tablename__ = "datasets"
     __table_args__ = (
         UniqueConstraint("team_id", "id"),
-        UniqueConstraint("team_id", "sha256"),
+        # The same bytes posted twice are one dataset. A part is known by what it is made of and how instead: asked for
+        # again it must be found before it has any bytes, and two cuts may well bring the same.
+        UniqueConstraint("team_id", "parent_id", "recipe"),
+        Index("uq_datasets_team_id_sha256", "team_id", "sha256", unique=True, postgresql_where=text("recipe IS NULL")),
         CheckConstraint("bytes > 0", name="bytes"),
         CheckConstraint("(sha256 IS NOT NULL AND bytes IS NOT NULL) OR recipe IS NOT NULL", name="made"),
         ForeignKeyConstraint(["team_id", "parent_id"], ["datasets.team_id", "datasets.id"]),

@@ -15,7 +15,7 @@ from service.datasets.models import Dataset
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import DatasetView, ReportView, TrainingPrice
+from service.datasets.schemas import DatasetView, Recipe, ReportView, TrainingPrice
 from service.kit import ids, money
 from service.kit.pages import Page, newest_first, page_of
 
@@ -90,13 +90,20 @@ def _billing(stored: list[dict[str, Any]] | None) -> tuple[Billing, ...]:
 
 def get(session: Session, team_id: UUID, dataset_id: UUID) -> DatasetView:
     """One of the team's datasets. Raises DatasetUnknown."""
-    return _view(find(session, team_id, dataset_id))
+    return view(find(session, team_id, dataset_id))
 
 
 def same_bytes(session: Session, team_id: UUID, sha256: str) -> DatasetView | None:
-    """The team's dataset of these bytes, if it has been received before."""
-    row = session.scalars(select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256)).one_or_none()
-    return None if row is None else _view(row)
+    """The team's dataset of these bytes, if it has been posted before."""
+    posted = select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256, Dataset.recipe.is_(None))
+    row = session.scalars(posted).one_or_none()
+    return None if row is None else view(row)
+
+
+def part(session: Session, whole: Dataset, recipe: dict[str, Any]) -> UUID:
+    """The dataset made of `whole` by this recipe, which there is."""
+    made_so = (Dataset.team_id == whole.team_id, Dataset.parent_id == whole.id, Dataset.recipe == recipe)
+    return session.scalars(select(Dataset.id).where(*made_so)).one()
 
 
 def under_way(session: Session, team_id: UUID, dataset_ids: Collection[UUID]) -> dict[UUID, State]:
@@ -116,7 +123,7 @@ def list_datasets(session: Session, team_id: UUID, *, after: UUID | None, limit:
     """The team's datasets, newest first."""
     owned = select(Dataset).where(Dataset.team_id == team_id)
     rows, has_more = newest_first(session, owned, Dataset.id, after=after, limit=limit)
-    return page_of([_view(row) for row in rows], has_more=has_more)
+    return page_of([view(row) for row in rows], has_more=has_more)
 
 
 def limits(session: Session, team_id: UUID, at: datetime) -> tuple[Limit, ...]:
@@ -191,13 +198,16 @@ def _price(session: Session, dataset: DatasetFacts, model: catalog.BaseModelFact
     return told
 
 
-def _view(row: Dataset) -> DatasetView:
+def view(row: Dataset) -> DatasetView:
+    """The row as shown."""
     return DatasetView(
         id=ids.show("dset", row.id),
         name=row.name,
         filename=row.filename,
-        bytes=row.bytes or 0,
-        sha256=row.sha256 or "",
+        bytes=row.bytes,
+        sha256=row.sha256,
+        parent=ids.show("dset", row.parent_id) if row.parent_id else None,
+        recipe=Recipe(**row.recipe) if row.recipe else None,
         state=State(row.state),
         format=row.format,
         examples=row.examples,

@@ -1,13 +1,26 @@
 """What datasets promise outside."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.datasets.rules.problems import Severity
+from service.datasets.rules.splits import SEED_MAX, Part
 from service.datasets.rules.states import State
 from service.kit import money
+from service.kit.bodies import Body
+
+
+class Recipe(BaseModel):
+    """How a dataset is made of its parent."""
+
+    kind: Literal["split"]
+    part: Part
+    seed: int
+    fraction: str | None = Field(None, description="Share of the parent's examples that is for validation.")
+    count: int | None = Field(None, description="Number of the parent's examples that are for validation.")
 
 
 class DatasetView(BaseModel):
@@ -29,6 +42,8 @@ class DatasetView(BaseModel):
                     "errors": 0,
                     "warnings": 2,
                     "attention": None,
+                    "parent": None,
+                    "recipe": None,
                     "created_at": "2026-11-20T10:00:00Z",
                     "created_by": "key_01m7w8t99cefnrk84f576v5h3w",
                     "validated_at": "2026-11-20T10:00:01Z",
@@ -40,17 +55,46 @@ class DatasetView(BaseModel):
     id: str
     name: str = Field(description="For people; the filename's stem unless given.")
     filename: str
-    bytes: int
-    sha256: str = Field(description="Of the bytes as stored. The same bytes are one dataset of a team.")
+    bytes: int | None = Field(description="Null while a part of another dataset is still to be made.")
+    sha256: str | None = Field(description="Of the bytes as stored. The same bytes posted twice are one dataset.")
     state: State = Field(description="`received`, `validating`, then `ready` or, with errors in the report, `invalid`.")
     format: str | None = Field(description="What the file was found to be; only `chat` can be trained on.")
     examples: int | None = Field(description="Lines that are not empty; null for a format that is refused.")
     errors: int | None = Field(description="Problems that stop a job.")
     warnings: int | None = Field(description="Problems that do not.")
     attention: str | None = Field(description="Why the platform team must look at it, if it must.")
+    parent: str | None = Field(description="The dataset it is a part of.")
+    recipe: Recipe | None = Field(description="How it is made of its parent.")
     created_at: datetime
     created_by: str = Field(description="The key that posted it.")
     validated_at: datetime | None
+
+
+class SplitRequest(Body):
+    """How to cut a dataset in two: name the fraction or the count."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"validation_fraction": "0.1", "seed": 7}]})
+    validation_fraction: Decimal | None = Field(
+        None, gt=0, lt=1, max_digits=6, decimal_places=6, description="Share of the examples that is for validation."
+    )
+    validation_count: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="Number of the examples that are for validation."
+    )
+    seed: int = Field(0, ge=0, le=SEED_MAX, description="Another seed, another choice; the same one, the same.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "SplitRequest":
+        if (self.validation_fraction is None) == (self.validation_count is None):
+            raise ValueError("give either validation_fraction or validation_count")
+        return self
+
+
+class SplitView(BaseModel):
+    """The two parts of a dataset; each is made and checked by a worker, and then is a dataset like any other."""
+
+    object: Literal["dataset.split"] = "dataset.split"
+    train: DatasetView
+    validation: DatasetView
 
 
 class ProblemView(BaseModel):

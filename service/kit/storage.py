@@ -73,6 +73,14 @@ def _translated() -> Iterator[None]:
         raise StorageUnavailable(retry_after_seconds=5) from error
 
 
+def make(key: str, chunks: Iterator[bytes]) -> None:
+    """The same for a thread that makes the bytes itself, perhaps out of another object."""
+    # Not put(): it would ask for the next chunk from inside its own runtime, where reading an object is not possible.
+    with _translated(), obstore.open_writer(store(), key, buffer_size=5 * CHUNK_BYTES) as writer:
+        for chunk in chunks:
+            writer.write(chunk)
+
+
 def read(key: str) -> Iterator[bytes]:
     """The object's bytes, in chunks of about a megabyte. Raises FileNotFoundError when there is none."""
     for chunk in obstore.get(store(), key).stream(min_chunk_size=CHUNK_BYTES):

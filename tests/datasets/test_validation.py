@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from service import catalog, datasets
 from service.cli.local import PYTHON, LocalStack
 from service.datasets import commands, flows
+from service.datasets.flows.leases import renewing
 from service.datasets.models import VALIDATE, Dataset
 from service.kit import clock, storage, work
 from service.kit.db import unit_of_work
@@ -130,7 +131,7 @@ def test_a_dead_workers_dataset_is_taken_over_and_its_ghost_writes_nothing(crew:
     dataset = upload(crew, conversations())
     ghost = claim(dataset)
     with unit_of_work(worker_for(ghost.team)) as session:
-        order = commands.begin(session, ghost, clock.now())
+        commands.begin(session, ghost, clock.now())
     assert row(crew, dataset).state == "validating"
     flows.validate([ghost.id])
     assert row(crew, dataset).state == "validating"  # the lease holds
@@ -141,7 +142,7 @@ def test_a_dead_workers_dataset_is_taken_over_and_its_ghost_writes_nothing(crew:
     with pytest.raises(work.StaleClaim), unit_of_work(worker_for(ghost.team)) as session:
         commands.give_up(session, ghost, "the ghost")
     with pytest.raises(work.StaleClaim):
-        list(flows.renewing(iter(_slow_chunks(3)), order.claim))
+        list(renewing(iter(_slow_chunks(3)), ghost))
 
 
 def _slow_chunks(count: int) -> Iterator[bytes]:
@@ -159,7 +160,7 @@ def _past(end: float) -> bool:
 def test_a_long_file_keeps_its_lease(crew: Team) -> None:
     claimed = claim(upload(crew, conversations()))
     shown = _lease(claimed.id, claimed.team)
-    assert len(list(flows.renewing(_slow_chunks(2), claimed))) == 2
+    assert len(list(renewing(_slow_chunks(2), claimed))) == 2
     assert _lease(claimed.id, claimed.team) > shown
 
 

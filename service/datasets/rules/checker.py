@@ -38,17 +38,19 @@ def check(
     limits: Sequence[Limit],
     *,
     approximate: Collection[str] = (),
+    trains: bool = True,
     errors_max: int = ERRORS_MAX,
 ) -> Report:
     """Read a file to its end and report on it; after `errors_max` errors the rest is hashed, but no longer checked.
 
     `counters` counts tokens per encoding, those in `approximate` not exactly; `limits` are what examples are cut to.
+    Where nothing is to be trained on it (not `trains`), one example is enough.
     """
     digest = hashlib.sha256()
     lines = numbered(_passing(chunks, digest.update))
     head = list(_head(lines))
     found = formats.detect([line for _, line in head if line and not line.isspace()])
-    tally = Tally(counters, limits)
+    tally = Tally(counters, limits, trains=trains)
     if found.name == formats.CHAT:
         for number, line in chain(head, lines):
             tally.line(number, line)
@@ -81,7 +83,8 @@ def _head(lines: Iterator[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
 class Tally:
     """What was found so far."""
 
-    def __init__(self, counters: Mapping[str, Count], limits: Sequence[Limit]) -> None:
+    def __init__(self, counters: Mapping[str, Count], limits: Sequence[Limit], *, trains: bool) -> None:
+        self._trains = trains
         self._count = {encoding: counting.memoised(count) for encoding, count in counters.items()}
         self._limits = limits
         self._tools = plain.ToolReader()
@@ -162,6 +165,8 @@ class Tally:
         """Say what only the end of a chat file shows: whether there are enough examples."""
         if not self._examples:
             self.problems.add(None, "", "empty_file")
+        elif not self._trains:
+            return
         elif self._examples < EXAMPLES_MIN:
             self.problems.add(None, "", "too_few_examples", examples=self._examples)
         elif self._examples < EXAMPLES_ADVISED:

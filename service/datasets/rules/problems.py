@@ -38,6 +38,8 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "empty_file": (E, "There is no example in this file."),  # §3
     "too_few_examples": (E, "At least 10 examples are needed; there are only {examples}."),  # §3.6 invalid_n_examples
     "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
+    "whole_invalid": (E, "The dataset this is a part of has errors; its own report names them."),  # OURS
+    "empty_part": (E, "The dataset this is a part of has too few examples to be cut like this."),  # OURS
     "too_many_errors": (
         E,
         "Reading stopped in line {line}, after {errors} errors; totals stop there too.",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from service.datasets.rules.problems import Problem
+from service.datasets.rules.problems import Problem, Problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,13 @@ class Report:
             "messages": self.messages,
             "tokens": list(self.tokens),
         }
+
+
+def refusal(found: str, code: str) -> Report:
+    """The report on what was never read, for this one reason."""
+    problems = Problems()
+    problems.add(None, "", code)
+    return Report(
+        format=found, sha256="", lines=0, examples=None, errors=1, warnings=0,
+        problems=problems.kept, problem_totals=problems.totals,
+    )  # fmt: skip

@@ -23,6 +23,7 @@ ARROWS: Final[dict[State, frozenset[State]]] = {
     State.ARCHIVED: frozenset(),
 }
 UNDER_WAY: Final[frozenset[str]] = frozenset({State.RECEIVED, State.VALIDATING})
+DIVISIBLE: Final[frozenset[str]] = UNDER_WAY | {State.READY}
 
 
 def may_follow(state: State, to: State) -> bool:
@@ -36,3 +37,8 @@ INCOMING: Final = "incoming"  # where uploads under way lie
 def storage_key(team_id: object, sha256: str) -> str:
     """Where the bytes lie. The team is in it, so that equal files of two teams share nothing."""
     return f"datasets/{team_id}/{sha256}.jsonl"
+
+
+def part_key(team_id: object, dataset_id: object) -> str:
+    """Where a part's bytes will lie: its own, for nobody knows their hash before they are made."""
+    return f"datasets/{team_id}/parts/{dataset_id}.jsonl"

@@ -1,13 +1,15 @@
 """Validating datasets: claim, read from storage and check, record. No transaction is open while a file is read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from service.datasets import commands
-from service.datasets.commands import Order
-from service.datasets.models import VALIDATE, Dataset
+from service.datasets.commands import Making, Order
+from service.datasets.flows.leases import give_up, renewing
+from service.datasets.flows.making import make
+from service.datasets.models import VALIDATE
 from service.datasets.rules.checker import check
 from service.datasets.rules.states import INCOMING
 from service.kit import clock, logs, storage, work
@@ -40,18 +42,20 @@ def sweep_uploads() -> None:
 
 def _validate_one(claimed: Claim) -> None:
     with logs.bound(dataset=str(claimed.id), team=str(claimed.team)):
-        with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
-            order = commands.begin(session, claimed, clock.now())
+        order = _begin(claimed)
+        if order is None:
+            return
         started = clock.monotonic()
         counters = {limit.encoding: tokens.counter(limit.encoding) for limit in order.limits}
         approximate = [encoding for encoding in counters if not tokens.is_exact(encoding)]
         try:
-            report = check(_while_leased(order), counters, order.limits, approximate=approximate)
+            chunks = renewing(storage.read(order.storage_key), order.claim)
+            report = check(chunks, counters, order.limits, approximate=approximate, trains=order.trains)
         except FileNotFoundError:
-            _give_up(claimed, "the stored file is gone")
+            give_up(claimed, "the stored file is gone")
             return
         if report.sha256 != order.sha256:
-            _give_up(claimed, "the stored file is not what was received")
+            give_up(claimed, "the stored file is not what was received")
             return
         with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
             verdict = commands.conclude(session, claimed, report, clock.now())
@@ -66,23 +70,10 @@ def _validate_one(claimed: Claim) -> None:
         )
 
 
-def _while_leased(order: Order) -> Iterator[bytes]:
-    """The stored bytes; on the way the lease is renewed each time a third of it has passed. Raises StaleClaim."""
-    return renewing(storage.read(order.storage_key), order.claim)
-
-
-def renewing(chunks: Iterable[bytes], claimed: Claim) -> Iterator[bytes]:
-    """Pass `chunks` on for as long as the claim is ours."""
-    renewed_at = clock.monotonic()
-    for chunk in chunks:
-        if clock.monotonic() - renewed_at > settings().lease_seconds / 3:
-            with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
-                work.renew(session, Dataset, claimed)
-            renewed_at = clock.monotonic()
-        yield chunk
-
-
-def _give_up(claimed: Claim, reason: str) -> None:
-    log.error("dataset.given_up", reason=reason)
+def _begin(claimed: Claim) -> Order | None:
+    """What to validate, once its bytes are there; None where that has to wait, or is settled without reading."""
     with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
-        commands.give_up(session, claimed, reason)
+        order = commands.begin(session, claimed, clock.now())
+    if not isinstance(order, Making):
+        return order
+    return _begin(claimed) if make(order) else None
