@@ -162,6 +162,18 @@ def failed(name: str, reason: str) -> None:
 
 
 @_never_raises
+def withdrew(name: str) -> None:
+    """Whoever was let through has not called: somebody else may be on trial."""
+    if name in _trusted:
+        return
+    with unit_of_work(WORKER) as session:
+        session.execute(
+            update(Circuit).where(Circuit.name == name, Circuit.trial_until.is_not(None)).values(trial_until=None),
+            execution_options=_WITHOUT_A_SESSION,
+        )
+
+
+@_never_raises
 def open(name: str, reason: str, seconds: float) -> None:  # noqa: A001 - circuit.open() is what one says
     """The service itself says that no more calls are wanted for so long. A longer pause that runs already stays."""
     _trusted.pop(name, None)

@@ -11,6 +11,7 @@ from service.kit.ids import show
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
+from service.provider.errors import Paused
 from service.provider.openai import gateway
 from service.provider.shapes import Answer
 from service.registry.models import PROBE, ModelVersion
@@ -34,7 +35,13 @@ def _probe_one(claimed: Claim) -> None:
             version = work.recording(session, ModelVersion, claimed)
         with unit_of_work(WORKER) as session:
             credentials = connections.credentials(session, version.connection_id)
-        answer = gateway.answers(credentials, version.provider_model_id)
+        try:
+            answer = gateway.answers(credentials, version.provider_model_id)
+        except Paused as paused:
+            with unit_of_work(worker_for(claimed.team)) as session:
+                version = work.recording(session, ModelVersion, claimed)
+                work.back_off(version, seconds=paused.retry_after_seconds, blameless=True)
+            return
         _record(claimed, answer)
         log.info("registry.probed", answer=answer, attempts=claimed.attempts)
 

@@ -1,16 +1,18 @@
 """What a create call came to, written down: the job is there, surely is not, or nobody knows (docs/protocol.md)."""
 
+import random
+
 from sqlalchemy.orm import Session
 
-from service.jobs import progress, rules
+from service.jobs import progress, rules, turns
 from service.jobs.flows.orders import Order
 from service.jobs.models import Job
 from service.jobs.rules import State
 from service.kit import clock, logs, work
 from service.kit.db import unit_of_work
-from service.kit.identity import worker_for
+from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
-from service.provider.errors import AccountRefused, ProviderError, RateLimited, Refused, Unknown
+from service.provider.errors import AccountRefused, Paused, ProviderError, RateLimited, Refused, TooManyJobs, Unknown
 from service.provider.openai import gateway
 from service.provider.shapes import RemoteJob
 
@@ -30,8 +32,11 @@ def record(order: Order, remote: RemoteJob) -> None:
     _cancel_if_stray(order, remote)
 
 
-def record_refusal(order: Order, refusal: Refused | RateLimited) -> None:
+def record_refusal(order: Order, refusal: Refused | RateLimited | Paused) -> None:
     """The provider surely did not create it."""
+    if isinstance(refusal, TooManyJobs):
+        with unit_of_work(WORKER) as session:
+            turns.learn_from_refusal(session, order.job)
     with unit_of_work(worker_for(order.claim.team)) as session:
         job = work.recording(session, Job, order.claim)
         if job.provider_job_id is not None or job.state not in rules.UNRESOLVED:
@@ -40,7 +45,11 @@ def record_refusal(order: Order, refusal: Refused | RateLimited) -> None:
         at = clock.now()
         if job.state == State.CANCELLING:
             progress.end_unbilled(session, job, State.CANCELLED, "Cancelled; the provider never had it.", at)
-        elif isinstance(refusal, RateLimited | AccountRefused):
+        elif isinstance(refusal, TooManyJobs):
+            log.warning("job.too_many", message=refusal.message)
+            turns.wait(job)
+            progress.enter(session, job, State.QUEUED, f"{refusal.message} It waits for its next turn.", at)
+        elif isinstance(refusal, RateLimited | AccountRefused | Paused):
             log.warning("job.refused_for_now", code=refusal.code, status=refusal.status)
             work.back_off(job, seconds=pause_after(refusal), blameless=True)
         else:
@@ -82,8 +91,11 @@ def pause_after(error: ProviderError) -> float:
     """How long to leave the provider alone after an error no job is to blame for.
 
     Attempts that do not count do not lengthen a pause either. Its Retry-After is parsed by us: the SDK gives up above
-    two minutes.
+    two minutes. An account may be let go earlier than it was to be left alone, so nobody stays away for longer than the
+    cap; and those who were sent away together do not come back together.
     """
+    if isinstance(error, Paused):
+        return min(error.retry_after_seconds, settings().backoff_cap_seconds) * random.uniform(1, 1.2)  # noqa: S311
     if isinstance(error, RateLimited) and error.retry_after_seconds is not None:
         return error.retry_after_seconds
     return settings().backoff_cap_seconds if isinstance(error, AccountRefused) else settings().search_interval_seconds

@@ -28,7 +28,7 @@ from service.kit.locks import Lock, try_lock
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
-from service.provider.errors import AccountRefused, ProviderError, RateLimited, Refused, Unknown
+from service.provider.errors import AccountRefused, Paused, ProviderError, RateLimited, Refused, Unknown
 from service.provider.openai import gateway
 
 log = logs.get(__name__)
@@ -78,7 +78,7 @@ def _upload_later(claimed: Claim, trouble: Exception) -> None:
         job = work.recording(session, Job, claimed)
         if isinstance(trouble, UploadUnderWay):
             work.back_off(job, seconds=settings().lock_busy_seconds, blameless=True)
-        elif isinstance(trouble, RateLimited | AccountRefused):
+        elif isinstance(trouble, RateLimited | AccountRefused | Paused):
             log.warning("job.upload_refused_for_now", code=trouble.code, status=trouble.status)
             work.back_off(job, seconds=pause_after(trouble), blameless=True)
         elif isinstance(trouble, Refused):
@@ -140,7 +140,7 @@ def call(order: Order, held: Lock) -> None:
         return  # nothing was sent; the intent stays, and the next worker searches in vain and clears it
     try:
         remote = gateway.create_job(order.credentials, order.as_provider_takes_it())
-    except (Refused, RateLimited) as refusal:
+    except (Refused, RateLimited, Paused) as refusal:
         record_refusal(order, refusal)
     except Unknown as unknown:
         record_unknown(order, unknown)

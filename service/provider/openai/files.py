@@ -46,7 +46,7 @@ def create_file(
 
     An upload in parts that breaks off expires by itself after an hour and never becomes a file.
     """
-    with translated(credentials):
+    with translated(credentials, "create"):
         if size <= part_bytes:
             return _file(client(credentials).files.create(file=(filename, content), purpose="fine-tune"))
         uploads = client(credentials).uploads

@@ -6,9 +6,12 @@ from service.provider.shapes import Answer, Credentials
 
 
 def answers(credentials: Credentials, model_id: str) -> Answer:
-    """Ask the model for one token. For some minutes after success a model may answer 404 or 429 (help 6643004)."""
+    """Ask the model for one token. For some minutes after success a model may answer 404 or 429 (help 6643004).
+
+    Raises Paused.
+    """
     try:
-        with translated(credentials):
+        with translated(credentials, None):  # no answer from a model says nothing about the account
             client(credentials).chat.completions.create(
                 model=model_id, messages=[{"role": "user", "content": "ping"}], max_completion_tokens=1
             )
