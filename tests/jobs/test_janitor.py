@@ -66,7 +66,7 @@ def test_a_second_job_that_has_trained_is_a_second_bill_and_the_ledger_has_it(te
     billed = sum(Decimal(one["cost_units"]) for one in emulator.jobs_of(job["id"])) / 1_000_000
     settled = team.member.get("/v1/costs").json()["total"]["settled"]
     assert Decimal(settled) == billed > Decimal(team.job_in(job["id"], "succeeded")["cost"])
-    assert (team.budget()["held"], Decimal(team.budget()["spent"])) == ("0", billed)
+    assert (team.budget()["held"], Decimal(team.budget()["spent"])) == ("0.00", billed)
 
 
 def test_a_job_nobody_recorded_is_adopted(team: Team, emulator: Emulator) -> None:
