@@ -23,7 +23,7 @@ class DatabaseCollector(Collector):
         up = GaugeMetricFamily("finetune_database_up", "Whether the database answered.", value=1)
         try:
             with read_only(WORKER) as session:
-                told = [*_jobs(session), *_due(session)]
+                told = [*_jobs(session), *_due(session), *_strays(session)]
         except Unavailable:
             up = GaugeMetricFamily("finetune_database_up", "Whether the database answered.", value=0)
             told = []
@@ -36,6 +36,14 @@ def _jobs(session: Session) -> Iterator[Metric]:
     for state, count in session.execute(select(jobs.Job.state, func.count()).group_by(jobs.Job.state)):
         by_state.add_metric([state], count)
     yield by_state
+
+
+def _strays(session: Session) -> Iterator[Metric]:
+    found = GaugeMetricFamily("finetune_strays", "Jobs met at a provider and not settled yet.", labels=["kind"])
+    open_ones = select(jobs.StrayJob.kind, func.count()).where(jobs.StrayJob.settled_at.is_(None))
+    for kind, count in session.execute(open_ones.group_by(jobs.StrayJob.kind)):
+        found.add_metric([kind], count)
+    yield found
 
 
 def _due(session: Session) -> Iterator[Metric]:
