@@ -34,6 +34,10 @@ class RateLimited(ProviderError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooManyJobs(RateLimited):
+    """429 on creating a job, because the account has as many jobs under way as it may have."""
+
+
 class Unknown(ProviderError):
     """A timeout, a broken connection, 408, 409 or 5xx: the effect may have happened. To be looked up, never guessed."""
 

@@ -5,6 +5,7 @@ quietly reads OPENAI_* from the environment; so retries are off and everything i
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,13 +18,25 @@ from openai import OpenAI, omit
 from service.kit import circuit
 from service.kit.errors import Unavailable
 from service.kit.settings import forget_provider_environment, settings
-from service.provider.errors import AccountRefused, NotThere, Paused, ProviderError, RateLimited, Refused, Unknown
+from service.provider.errors import (
+    AccountRefused,
+    NotThere,
+    Paused,
+    ProviderError,
+    RateLimited,
+    Refused,
+    TooManyJobs,
+    Unknown,
+)
 from service.provider.openai.told import storable, word
 from service.provider.shapes import Credentials
 
 _PAUSE_SECONDS_MAX: Final = 3600.0
 _REFUSALS: Final = {400, 404, 405, 410, 413, 415, 422}  # surely no effect; whatever is not listed may have had one
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
+_JOBS: Final = re.compile(r"\b(jobs?|fine-?tun\w+)\b", re.IGNORECASE)
+_AT_A_TIME: Final = re.compile(r"\b(active|concurrent\w*|simultaneous\w*|at (a|the same) time)\b", re.IGNORECASE)
+_A_RATE: Final = re.compile(r"\b(per|a) (second|minute|hour|day)\b", re.IGNORECASE)
 _DATABASE_AWAY_SECONDS: Final = 5.0
 
 Use = Literal["create", "ask"]
@@ -117,6 +130,8 @@ def _note(name: str, error: ProviderError) -> None:
             circuit.withdrew(name)
         case Unknown():
             circuit.failed(name, error.message)
+        case TooManyJobs():  # of one base model; the account takes others
+            circuit.succeeded(name)
         case RateLimited(retry_after_seconds=float(seconds)):
             circuit.open(name, error.message, seconds)
         case AccountRefused(param=None):  # one that blames a field is about what was asked
@@ -150,8 +165,18 @@ def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
     if status == 404:  # noqa: PLR2004 - an HTTP status reads best as itself
         return NotThere(message, **facts)
     if status == 429 and isinstance(error.body, dict):  # noqa: PLR2004
-        return RateLimited(message, code=code, retry_after_seconds=_retry_after(error.response))
+        kind = TooManyJobs if speaks_of_jobs_under_way(message) else RateLimited
+        return kind(message, code=code, retry_after_seconds=_retry_after(error.response))
     return Refused(message, **facts) if status in _REFUSALS else Unknown(message, **facts)
+
+
+def speaks_of_jobs_under_way(message: str) -> bool:
+    """Whether a 429 is about fine-tuning jobs at a time, rather than about calls, tokens or jobs a day.
+
+    There is no code for it: "…rate-limited…" comes for both, with `rate_limit_exceeded` for jobs at a time
+    (community.openai.com/t/692816) and "requests per day" for the daily limit (github.com/johny-b/llmcomp/issues/58).
+    """
+    return bool(_JOBS.search(message) and _AT_A_TIME.search(message) and not _A_RATE.search(message))
 
 
 def _words(error: openai.APIStatusError) -> str:
