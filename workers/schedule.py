@@ -60,6 +60,7 @@ def _run_tick(claimed: work.Claim) -> None:
 
 
 STEPS: Final = (
+    Step(jobs.PREPARE, job_flows.prepare),
     Step(jobs.SUBMIT, job_flows.submit),
     Step(jobs.FOLLOW, job_flows.follow),
     Step(jobs.EXPIRE, job_flows.expire),

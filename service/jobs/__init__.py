@@ -11,7 +11,7 @@ from service.jobs.attention import dismiss_stray, give_up, strays
 from service.jobs.commands import submit
 from service.jobs.errors import UnknownJob
 from service.jobs.lifecycle import cancel
-from service.jobs.models import EXPIRE, FOLLOW, SUBMIT, Job, JobEvent, StrayJob
+from service.jobs.models import EXPIRE, FOLLOW, PREPARE, SUBMIT, Job, JobEvent, StrayJob
 from service.jobs.planning import estimate
 from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page, slots_held
 from service.jobs.rules import ARROWS, State
@@ -28,7 +28,7 @@ from service.jobs.schemas import (
 from service.jobs.turns import grant as grant_turns
 
 __all__ = [
-    "ARROWS", "EXPIRE", "FOLLOW", "SUBMIT", "Cursor", "Decline", "Estimate", "Head", "Job", "JobEvent",
+    "ARROWS", "EXPIRE", "FOLLOW", "PREPARE", "SUBMIT", "Cursor", "Decline", "Estimate", "Head", "Job", "JobEvent",
     "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "StrayJob",
     "UnknownJob", "approve", "cancel", "decline", "dismiss_stray", "estimate", "events", "events_beyond", "get",
     "give_up", "grant_turns", "heads", "metrics", "page", "slots_held", "strays", "submit",

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.jobs.rules import TO_FOLLOW, TO_SUBMIT, State
+from service.jobs.rules import TO_FOLLOW, TO_PREPARE, TO_SUBMIT, State
 from service.kit import money
 from service.kit.db import Base
 from service.kit.work import Kind, Work
@@ -47,6 +47,10 @@ class Job(Work, Base):
         ),
         Index(
             "ix_jobs_slots", "connection_id", "base_model", "team_id", postgresql_where=text("slot_at IS NOT NULL")
+        ),
+        Index(
+            "ix_jobs_ended", "connection_id", "base_model", "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL AND submitted_at IS NOT NULL"),
         ),
     )  # fmt: skip
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -195,6 +199,16 @@ class JobCheckpoint(Base):
     at: Mapped[datetime]
 
 
+class TeamTurn(Base):
+    """How far a team has come with its turns in one lane (service/jobs/fairness.py)."""
+
+    __tablename__ = "team_turns"
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id"), primary_key=True)
+    base_model: Mapped[str] = mapped_column(String(128), primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
+    mark: Mapped[float]
+
+
 class ProviderFile(Work, Base):
     """A dataset's copy at a provider account: uploaded once, used by every job of the team there."""
 
@@ -226,6 +240,7 @@ class StrayJob(Base):
     settled_at: Mapped[datetime | None]
 
 
+PREPARE: Final = Kind("jobs.prepare", Job, frozenset(TO_PREPARE), queue="jobs", batch=20)
 SUBMIT: Final = Kind("jobs.submit", Job, frozenset(TO_SUBMIT), queue="jobs", batch=10)
 # A cancelling job is followed too: either the provider has it, or that has to be found out first.
 FOLLOW: Final = Kind("jobs.follow", Job, frozenset(TO_FOLLOW | {State.CANCELLING}), queue="following", batch=200)

@@ -1,8 +1,9 @@
-"""Jobs across the network: to the provider (`submit`), there (`follow`), and what is tidied up afterwards."""
+"""Jobs on their way: before the provider (`prepare`), to it (`submit`), there (`follow`), and what is tidied up."""
 
 from service.jobs.flows.expiry import expire, sweep_orphans
 from service.jobs.flows.following import follow
 from service.jobs.flows.janitor import sweep_jobs
+from service.jobs.flows.preparing import prepare
 from service.jobs.flows.submission import submit
 
-__all__ = ["expire", "follow", "submit", "sweep_jobs", "sweep_orphans"]
+__all__ = ["expire", "follow", "prepare", "submit", "sweep_jobs", "sweep_orphans"]
