@@ -22,6 +22,7 @@ _MEASURES = (
 
 def upgrade() -> None:
     """Columns are added with a default, so that the running version goes on writing."""
+    _base_models()
     _asked()
     _decided()
     _turns()
@@ -31,6 +32,12 @@ def upgrade() -> None:
     _provider_files()
     _stray_jobs()
     _derived_datasets()
+
+
+def _base_models() -> None:
+    op.add_column("base_models", sa.Column("hyperparameters", postgresql.JSONB(), nullable=False, server_default="{}"))
+    # An alias to move to a new version as soon as that answers.
+    op.add_column("model_versions", sa.Column("promote_to", sa.String(63), nullable=True))
 
 
 def _asked() -> None:

@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit import money
@@ -27,6 +29,8 @@ class BaseModel(Base):
     trainable_until: Mapped[date | None]
     shutdown_date: Mapped[date | None]
     replacement: Mapped[str | None] = mapped_column(String(100))
+    # Where its hyperparameters differ from the usual ones of the method: method → name → bounds.
+    hyperparameters: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
 
 
 class Price(Base):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from service.catalog import hyperparameters as named
 from service.catalog.errors import MethodUnsupported, ModelRetired, NotTrainable, TrainingClosed
 
 UNITS: Final[Mapping[str, Decimal]] = {
@@ -34,6 +35,12 @@ class BaseModelFacts:
     trainable_until: date | None
     shutdown_date: date | None
     replacement: str | None
+    hyperparameters: named.Overrides  # where they differ from the usual ones of its methods
+
+    @property
+    def ranges(self) -> named.Ranges:
+        """The values its hyperparameters may take, by method."""
+        return named.ranges(self.methods, self.hyperparameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

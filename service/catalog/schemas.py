@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.catalog.errors import NotTrainable
+from service.catalog.hyperparameters import Range
 from service.catalog.rules import BaseModelFacts, PriceFacts
 from service.kit import ids, money
 
@@ -55,6 +56,25 @@ class PriceView(BaseModel):
         )
 
 
+class RangeView(BaseModel):
+    """The values a hyperparameter may take."""
+
+    type: Literal["integer", "number", "choice"]
+    auto: bool = Field(description="Whether it may be `auto`, which leaves it to the provider.")
+    values: list[str] | None = Field(None, description="The words to choose from.")
+    min: float | None = Field(None, description="The least.")
+    above: float | None = Field(None, description="A bound that is not allowed itself.")
+    max: float | None = Field(None, description="The most.")
+
+    @classmethod
+    def of(cls, one: Range) -> Self:
+        """The range as users see it."""
+        bounds = {name: getattr(one, name) for name in ("min", "above", "max")}
+        numbers = {name: None if bound is None else float(bound) for name, bound in bounds.items()}
+        kind: Literal["integer", "number", "choice"] = "integer" if one.integer else "number"
+        return cls(type="choice" if one.values else kind, auto=one.auto, values=list(one.values) or None, **numbers)
+
+
 class BaseModelView(BaseModel):
     """A model of a provider that can be fine-tuned, or once could, or is asked for although it cannot."""
 
@@ -72,6 +92,9 @@ class BaseModelView(BaseModel):
     replacement: str | None = Field(description="What to take instead.")
     trainable: bool = Field(description="Whether a job can be created on it now.")
     why_not: str | None = Field(description="The reason, if not.")
+    hyperparameters: dict[str, dict[str, RangeView]] = Field(
+        description="Method → hyperparameter → the values it may take."
+    )
     prices: list[PriceView] = Field(description="The prices in force now.")
 
     @classmethod
@@ -91,5 +114,9 @@ class BaseModelView(BaseModel):
             replacement=model.replacement,
             trainable=refusal is None,
             why_not=refusal.message if refusal else None,
+            hyperparameters={
+                method: {name: RangeView.of(one) for name, one in named.items()}
+                for method, named in model.ranges.items()
+            },
             prices=[PriceView.of(price) for price in prices],
         )

@@ -60,6 +60,7 @@ def _model(provider: str, model: Row, as_of: date | None) -> Row:
         "trainable_until": end("trainable_until"),
         "shutdown_date": end("shutdown_date"),
         "replacement": model.get("replacement"),
+        "hyperparameters": model.get("hyperparameters", {}),
     }
 
 

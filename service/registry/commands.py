@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import and_, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -30,10 +30,11 @@ def register(
     connection_id: UUID,
     dataset_id: UUID,
     shutdown_date: date | None,
+    promote_to: str | None = None,
 ) -> VersionFacts:
     """Add a job's model as the next version under `name`, made if new; the same job again gets the version it has.
 
-    The version is `loading` and due: a worker asks the provider until it answers.
+    The version is `loading` and due: a worker asks the provider until it answers. Then the alias `promote_to` is moved.
     """
     rules.check_name(name, pointer="#/register/name")
     model_id = _locked_model(session, team_id, name)
@@ -55,6 +56,7 @@ def register(
         job_id=job_id,
         dataset_id=dataset_id,
         shutdown_date=shutdown_date,
+        promote_to=promote_to,
         state=State.LOADING,
     )
     work.wake(version)
@@ -116,6 +118,28 @@ def promote(
         )
         session.execute(text("SELECT pg_notify('resolve_changed', '')"))
     return queries.alias_view(session, team_id, model_id, alias)
+
+
+def keep_promise(session: Session, version: ModelVersion, at: datetime) -> None:
+    """Move the alias that was asked for with the job, now that its model answers.
+
+    Not back, though: where a later version is served by now, that one stays.
+    """
+    alias = version.promote_to
+    if alias is None:
+        return
+    name = session.scalars(
+        select(Model.name).where(Model.team_id == version.team_id, Model.id == version.model_id)
+    ).one()
+    served = session.scalar(
+        select(ModelVersion.number)
+        .join(Alias, and_(Alias.team_id == ModelVersion.team_id, Alias.version_id == ModelVersion.id))
+        .where(Alias.team_id == version.team_id, Alias.model_id == version.model_id, Alias.alias == alias)
+    )
+    if served is None or served < version.number:
+        session.flush()
+        reason = f"asked for with {show('job', version.job_id)}"
+        promote(session, worker_for(version.team_id), name, alias, version=version.number, reason=reason, at=at)
 
 
 def _locked_model(session: Session, team_id: UUID, name: str) -> UUID:

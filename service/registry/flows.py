@@ -14,6 +14,7 @@ from service.kit.work import Claim
 from service.provider.errors import Paused
 from service.provider.openai import gateway
 from service.provider.shapes import Answer
+from service.registry import commands
 from service.registry.models import PROBE, ModelVersion
 from service.registry.rules import REFUSALS_MAX, State, probe_pause_seconds
 from service.webhooks import EventType
@@ -55,6 +56,7 @@ def _record(claimed: Claim, answer: Answer) -> None:
             work.finish(version)
             named = {"id": show("mver", version.id), "model": version.provider_model_id}
             webhooks.publish(session, claimed.team, EventType.MODEL_READY, version.ready_at, **named)
+            commands.keep_promise(session, version, version.ready_at)
         elif answer == Answer.REFUSED and version.attempts >= REFUSALS_MAX:
             work.ask_for_attention(version, "the provider refuses the model to the connection that trained it")
         else:

@@ -49,6 +49,7 @@ class ModelVersion(Work, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ready_at: Mapped[datetime | None]
     shutdown_date: Mapped[date | None]
+    promote_to: Mapped[str | None] = mapped_column(String(63))  # an alias to move here once the model answers
 
 
 class Alias(Base):

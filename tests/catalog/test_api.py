@@ -24,6 +24,9 @@ def test_base_models_say_what_can_be_done_with_them(team: Team) -> None:
     assert mini["trainable"] is True
     assert mini["why_not"] is None
     assert mini["methods"] == ["supervised", "dpo"]
+    assert mini["hyperparameters"]["dpo"]["beta"] == {
+        "type": "number", "auto": True, "values": None, "min": None, "above": 0, "max": 2,
+    }  # fmt: skip
     assert {price["meter"]: price["amount"] for price in mini["prices"]} == {
         "training_tokens": "5.00", "input_tokens": "0.80", "cached_input_tokens": "0.20", "output_tokens": "3.20",
     }  # fmt: skip

@@ -36,6 +36,7 @@ def a_version(
     model: str = "ft:base:acme::1",
     job: UUID | None = None,
     ready: bool = True,
+    promote_to: str | None = None,
 ) -> VersionFacts:
     """The next version of the model, as a succeeded job registers it, and by default ready as a probe leaves it."""
     dataset = a_dataset(team)
@@ -45,7 +46,7 @@ def a_version(
     with unit_of_work(acting_for(team)) as session:
         version = registry.register(
             session, team_id=team.id, name=name, job_id=job or new_id(), provider_model_id=model, base_model="base",
-            connection_id=connection.id, dataset_id=dataset, shutdown_date=None,
+            connection_id=connection.id, dataset_id=dataset, shutdown_date=None, promote_to=promote_to,
         )  # fmt: skip
         if ready:
             row = session.get_one(ModelVersion, version.id)

@@ -1,6 +1,7 @@
 import pytest
 from sqlalchemy import text
 
+from service import registry
 from service.kit.db import unit_of_work
 from service.kit.settings import settings
 from service.registry import flows
@@ -44,6 +45,25 @@ def test_a_model_that_answers_becomes_ready(team: TeamFacts) -> None:
     row = version_of(team)
     assert (row.state, row.due_at, row.lease_until, row.attention) == ("ready", None, None, None)
     assert row.ready_at is not None
+
+
+def served_by(team: TeamFacts, alias: str) -> int:
+    with unit_of_work(acting_for(team)) as session:
+        (found,) = registry.find_model(session, team.id, "support-bot").aliases
+    assert found.alias == alias
+    return found.version
+
+
+def test_an_alias_asked_for_with_the_job_moves_once_the_model_answers_but_never_back(team: TeamFacts) -> None:
+    first, second = (a_version(team, model=BASE, ready=False, promote_to="staging").id for _ in range(2))
+    flows.probe([second])
+    assert served_by(team, "staging") == 2
+    flows.probe([first])
+    assert served_by(team, "staging") == 2
+    third = a_version(team, model=BASE, ready=False, promote_to="staging").id
+    assert served_by(team, "staging") == 2, "it does not answer yet"
+    flows.probe([third])
+    assert served_by(team, "staging") == 3
 
 
 def test_a_model_that_does_not_answer_yet_is_asked_again_after_a_growing_pause(
