@@ -37,7 +37,7 @@ def estimate_job(body: jobs.JobRequest, actor: MayRead) -> jobs.Estimate:
     status_code=202,
     summary="Submit a fine-tuning job",
     response_model=jobs.JobView,
-    responses=problems(401, 403, 404, 409, 422),
+    responses=problems(401, 403, 404, 409, 422, 429),
 )
 def create_job(
     body: jobs.JobRequest,
@@ -49,7 +49,8 @@ def create_job(
 ) -> Response:
     """Reserve the job's price from the team's budget and take it on; workers bring it to the provider.
 
-    `409 dataset_not_ready` while the dataset is still being checked, `403 budget_exceeded` where there is no room.
+    `403 budget_exceeded` where there is no room, `429 jobs_per_day_reached` where there were enough today. A job dearer
+    than the team's `approval_above` is `awaiting_approval` first.
     Send an `Idempotency-Key`, so that a repeated request cannot become a second job.
     """
     request = {"method": "POST", "path": "/v1/jobs", "body": body.model_dump(mode="json", by_alias=True)}

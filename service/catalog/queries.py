@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -34,7 +34,7 @@ def base_model(session: Session, provider: str, model: str) -> BaseModelFacts:
 
 def snapshots(session: Session, name: str, *, pointer: str) -> list[str]:
     """Ids of the snapshots that any provider has by that id or undated alias. Raises UnknownBaseModel."""
-    asked = or_(BaseModel.id == name, BaseModel.aliases.contains([name]))
+    asked = or_(BaseModel.id == name, literal(name) == any_(BaseModel.aliases))
     found = list(session.scalars(select(BaseModel.id).where(asked).distinct().order_by(BaseModel.id)))
     if not found:
         advice = "GET /v1/base-models lists those there are"

@@ -87,7 +87,7 @@ def check_job(session: Session, team: TeamFacts, *, model: str, method: str) -> 
 def shares(session_as_worker: Session) -> Callable[[UUID], Share]:
     """What each team may have of the slots, to be asked for by its id."""
     platform: Words = session_as_worker.scalar(select(PlatformLimits.limits)) or {}
-    rows = session_as_worker.execute(select(TeamLimits.team_id, TeamLimits.limits)).tuples()
+    rows = session_as_worker.execute(select(TeamLimits.team_id, TeamLimits.limits))
     of_teams = {team_id: _share(words, platform) for team_id, words in rows}
     others = _share({}, platform)
     return lambda team_id: of_teams.get(team_id, others)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.quotas.rules import begins_at, left, month_of, next_month
+from service.quotas.rules import begins_at, day_of, left, month_of, next_day, next_month
 
 thorough = settings(derandomize=True, deadline=None, max_examples=500)
 zones = st.sampled_from(sorted(zoneinfo.available_timezones() - {"localtime", "posixrules"}))
@@ -23,6 +23,14 @@ def test_a_month_begins_where_the_one_before_ends(month: date, zone: str) -> Non
     start = begins_at(month, zone)
     assert month_of(start, zone) == month
     assert next_month(month_of(start - TICK, zone)) == month
+
+
+@thorough
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)), zones)  # noqa: DTZ001
+def test_a_day_resets_where_the_next_one_begins(at: datetime, zone: str) -> None:
+    resets_at = begins_at(next_day(day_of(at, zone)), zone)
+    assert at < resets_at
+    assert day_of(resets_at - TICK, zone) == day_of(at, zone) < day_of(resets_at, zone)
 
 
 @thorough
