@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 from uuid import UUID
 
+from service import jobs
 from service.kit import clock, logs, metrics, queue, ticks, work
 from service.kit.db import unit_of_work
 from service.kit.errors import Unavailable
@@ -50,6 +51,7 @@ class Dispatcher:
 
     def look(self) -> bool:
         """One look at every kind of work. True when some kind had more than one look takes."""
+        grant_turns()
         full = False
         for step in STEPS:
             limit = step.kind.batch * _BATCHES_PER_LOOK
@@ -83,6 +85,14 @@ class Dispatcher:
         if step.short and away >= settings().rescue_after_seconds:
             for batch in batches:
                 step.run(batch)
+
+
+def grant_turns() -> None:
+    """Let jobs go whose turn it is, before those that are due are looked for: a free slot is used within one look."""
+    with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
+        turns = jobs.grant_turns(session)
+    for turn in turns:
+        metrics.TURNS_GRANTED.labels(turn.base_model).inc()
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from service import quotas, webhooks
-from service.jobs import progress
+from service.jobs import progress, turns
 from service.jobs.models import Job
 from service.jobs.planning import Plan
 from service.jobs.rules import State
@@ -54,4 +54,4 @@ def queue(session: Session, job: Job, at: datetime, message: str) -> None:
     job.queued_at = at
     job.turn_at = at - job.priority * _PRIORITY_IS_WORTH
     progress.enter(session, job, State.QUEUED, message, at)
-    work.wake(job)
+    turns.wait(job)

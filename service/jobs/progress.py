@@ -1,6 +1,6 @@
 """Writing down what became of a job: the arrows it follows, what the provider said, how it ended and what that cost."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import catalog, costs, registry, tenants, webhooks
-from service.jobs import measures, queries, rules
+from service.jobs import measures, queries, rules, turns
 from service.jobs.models import Job, JobEvent, JobMetric
 from service.jobs.rules import State
 from service.kit import ids, money, work
@@ -39,6 +39,7 @@ def end_unbilled(session: Session, job: Job, state: State, message: str, at: dat
     costs.release(session, job.team_id, job.id)
     job.cost = money.ZERO
     job.finished_at = at
+    turns.release(job)
     work.finish(job)
 
 
@@ -78,6 +79,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
             shutdown_date=catalog.base_model(session, job.provider, job.base_model).shutdown_date,
         )
         say(session, job, at, "message", f"Registered as version {version.number} of {job.register_name}.")
+    turns.release(job)
     work.finish(job)
 
 
@@ -100,23 +102,28 @@ def _tokens_trained(session: Session, job: Job) -> tuple[int, bool]:
     )
 
 
-def take_events(session: Session, job: Job, events: Iterable[RemoteEvent]) -> None:
-    """Write those of the provider's events that are new, verbatim and numbered on, and what they measure as metrics."""
-    known = queries.fingerprints(session, job)
-    steps = {metric.step for metric in queries.metrics(session, job)}
+def take_events(session: Session, job: Job, events: Sequence[RemoteEvent]) -> None:
+    """Write those of the provider's events that are new, verbatim and numbered on, and what they measure as metrics.
+
+    What it costs depends on how many are told, not on how many the job already has.
+    """
+    known = queries.known_fingerprints(session, job.team_id, job.id, [event.fingerprint for event in events])
+    fresh: dict[str, RemoteEvent] = {}
     for event in events:
-        if event.fingerprint in known:
-            continue
-        known.add(event.fingerprint)
+        if event.fingerprint not in known:
+            fresh.setdefault(event.fingerprint, event)
+    measured: dict[int, JobMetric] = {}
+    for event in fresh.values():
         _append(
             session, job,
             at=event.created_at, source="provider", level=event.level[:16], type=event.type[:32],
             message=event.message, data=dict(event.data), fingerprint=event.fingerprint,
         )  # fmt: skip
         metric = _metric(job, event)
-        if metric is not None and metric.step not in steps:
-            steps.add(metric.step)
-            session.add(metric)
+        if metric is not None:
+            measured.setdefault(metric.step, metric)
+    steps = queries.known_steps(session, job, measured.keys()) if measured else set()
+    session.add_all(metric for step, metric in measured.items() if step not in steps)
 
 
 def _metric(job: Job, event: RemoteEvent) -> JobMetric | None:

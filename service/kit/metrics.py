@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import Histogram, Info, start_http_server
+from prometheus_client import Counter, Histogram, Info, start_http_server
 from prometheus_client.core import REGISTRY
 from prometheus_client.registry import Collector
 
@@ -15,6 +15,7 @@ REQUEST_SECONDS: Final = Histogram(
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
+TURNS_GRANTED: Final = Counter("finetune_turns_granted", "Jobs let go to the provider by this dispatcher.", ["model"])
 _BUILD: Final = Info("finetune_build", "Which release this is.")
 
 

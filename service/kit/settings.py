@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     provider_file_trust_seconds: float = Field(
         300.0, ge=0, description="A file last used longer ago is looked for before a job is created on it."
     )
+    entering_max: int = Field(32, ge=1, description="Jobs with a slot that an account's provider has not got yet.")
+    slots_probe_seconds: float = Field(600.0, gt=0, description="One more than an account refused is tried after this.")
     follow_seconds: float = Field(15.0, gt=0, description="Pause between two looks at a running job.")
     probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
     follow_threads: int = Field(16, ge=1, le=64)

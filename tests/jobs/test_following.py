@@ -16,6 +16,7 @@ from service.kit.identity import WORKER, worker_for
 from service.kit.ids import read
 from tests.conftest import Launch
 from tests.stack import Emulator, Platform, Team, conversations
+from workers.dispatcher import grant_turns
 
 JOBS = 12
 LIST = {"method": "GET", "path": "^/v1/fine_tuning/jobs$"}
@@ -68,6 +69,7 @@ def followed(launch: Launch) -> Iterator[Followed]:
         ).json()
         dataset_flows.validate([read("dset", posted["id"])])
         jobs = [read("job", team.accepted(posted["id"])["id"]) for _ in range(JOBS)]
+        grant_turns()
         flows.submit(jobs[:1])  # uploads the file; the others would wait for it
         flows.submit(jobs[1:])
         made = Followed(Emulator(stack.emulator_url), team, jobs)
