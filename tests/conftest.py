@@ -115,6 +115,13 @@ def database(stack: LocalStack) -> LocalStack:
     return stack
 
 
+@pytest.fixture(scope="module")
+def quiet(launch: Launch) -> Iterator[LocalStack]:
+    """A database of the module's own, where nobody works but its tests. Not to be mixed with the fixtures below."""
+    with ExitStack() as cleanup:
+        yield launch(cleanup)
+
+
 @pytest.fixture(scope="session")
 def emulator(stack: LocalStack) -> Emulator:
     stack.start_emulator(speed=200)

@@ -1,29 +1,24 @@
 """Cutting a dataset in two: exactly, the same everywhere, once only, and through every failure."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
 from service import datasets
 from service.cli.local import LocalStack
 from service.datasets import flows
 from service.datasets.models import Dataset
 from service.datasets.rules.splits import Part, Split, for_validation
-from service.datasets.rules.states import storage_key
-from service.kit import clock, ids, storage
+from service.kit import ids, storage
 from service.kit.db import unit_of_work
-from service.kit.identity import WORKER, worker_for
-from service.tenants import TeamFacts
-from tests.stack import Team, conversations
-from tests.tenants.factories import a_team, acting_for
+from service.kit.identity import worker_for
+from tests.datasets.factories import Shelf, make_due
+from tests.stack import conversations
 
 
 # ----------------------------------------------------------------------------------------------------------- the rule
@@ -63,53 +58,9 @@ def test_equal_cuts_are_written_equally() -> None:
 
 
 # ----------------------------------------------------------------------------------- the flow; this test is the worker
-class Shelf:
-    """A team's datasets, put and made without an API or a worker process."""
-
-    def __init__(self) -> None:
-        self.team: TeamFacts = a_team()
-        self.actor = acting_for(self.team)
-
-    def put(self, content: bytes) -> UUID:
-        sha256 = hashlib.sha256(content).hexdigest()
-        key = storage_key(self.team.id, sha256)
-        storage.make(key, iter([content]))
-        with unit_of_work(self.actor) as session:
-            view, _ = datasets.receive(
-                session, self.actor, filename="tide.jsonl", name=None, sha256=sha256, size=len(content), storage_key=key
-            )
-        return ids.read("dset", view.id)
-
-    def split(self, dataset: UUID, **how: Any) -> tuple[UUID, UUID]:
-        with unit_of_work(self.actor) as session:
-            return datasets.derive_split(session, self.actor, dataset, **{"seed": 0, **how})
-
-    def view(self, dataset: UUID) -> datasets.DatasetView:
-        with unit_of_work(self.actor) as session:
-            return datasets.get(session, self.team.id, dataset)
-
-    def row(self, dataset: UUID) -> Dataset:
-        with unit_of_work(self.actor) as session:
-            return session.scalars(select(Dataset).where(Dataset.id == dataset)).one()
-
-    def lines(self, dataset: UUID) -> list[bytes]:
-        return b"".join(storage.read(self.row(dataset).storage_key)).splitlines()
-
-    def problems(self, dataset: UUID) -> list[str]:
-        with unit_of_work(self.actor) as session:
-            report = datasets.report(session, self.team.id, dataset, clock.now())
-        return [one.code for one in report.problems if one.severity == "error"]
-
-
 @pytest.fixture
-def shelf(database: LocalStack) -> Shelf:
+def shelf(quiet: LocalStack) -> Shelf:
     return Shelf()
-
-
-def make_due(*wanted: UUID) -> None:
-    """Age rows that wait."""
-    with unit_of_work(WORKER) as session:
-        session.execute(update(Dataset).where(Dataset.id.in_(wanted)).values(due_at=func.clock_timestamp()))
 
 
 def test_the_parts_hold_every_example_once_in_its_order_and_are_ready(shelf: Shelf) -> None:
@@ -133,7 +84,7 @@ def test_the_parts_hold_every_example_once_in_its_order_and_are_ready(shelf: She
     assert sorted([*kept, *held_out]) == sorted(examples)
     assert kept == [line for line in examples if line in set(kept)]
     assert shelf.view(validation).bytes == sum(len(line) + 1 for line in held_out)
-    assert shelf.problems(validation) == []  # few examples are enough to measure on
+    assert shelf.errors(validation) == []  # few examples are enough to measure on
 
 
 def test_the_same_cut_is_the_same_two_datasets_and_another_one_is_not(shelf: Shelf) -> None:
@@ -188,7 +139,7 @@ def test_what_cannot_be_cut_is_invalid_and_says_why(
     train, _ = shelf.split(whole, **how)
     flows.validate([whole])
     flows.validate([train])
-    assert (shelf.view(train).state, shelf.problems(train)) == ("invalid", [code])
+    assert (shelf.view(train).state, shelf.errors(train)) == ("invalid", [code])
 
 
 def test_a_checked_whole_is_refused_at_once_where_the_cut_cannot_be(shelf: Shelf) -> None:
@@ -244,25 +195,6 @@ def test_a_part_of_what_a_person_must_look_at_needs_one_too(shelf: Shelf) -> Non
     flows.validate([whole])
     flows.validate([train])
     assert "needs a person" in (shelf.view(train).attention or "")
-
-
-# ---------------------------------------------------------------------------------------------------------- the route
-@pytest.mark.usefixtures("workers")
-def test_a_dataset_is_cut_through_the_api(team: Team) -> None:
-    whole = team.ready_dataset(conversations(50))
-    path = f"/v1/datasets/{whole['id']}/split"
-    answer = team.member.post(path, {"validation_fraction": "0.2", "seed": 7})
-    assert answer.status_code == 202, answer.text
-    parts = answer.json()
-    again = team.member.post(path, {"validation_fraction": 0.2, "seed": 7}).json()
-    assert [again[part]["id"] for part in ("train", "validation")] == [
-        parts[part]["id"] for part in ("train", "validation")
-    ]
-    ready = team.member.get(f"/v1/datasets/{parts['validation']['id']}?wait=20").json()
-    assert (ready["state"], ready["examples"], ready["parent"]) == ("ready", 10, whole["id"])
-    assert team.viewer.post(path, {"validation_count": 2}).status_code == 403
-    for wrong in ({}, {"validation_fraction": "0.2", "validation_count": 3}, {"validation_fraction": 1}):
-        assert team.member.post(path, wrong).status_code == 422, json.dumps(wrong)
 
 
 def test_only_the_team_itself_may_read_what_is_derived(shelf: Shelf) -> None:

@@ -1,0 +1,68 @@
+"""A team's datasets, put and made without an API or a worker process: the test is both."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from service import datasets
+from service.datasets import flows
+from service.datasets.models import Dataset
+from service.datasets.rules.states import storage_key
+from service.kit import clock, ids, storage
+from service.kit.db import unit_of_work
+from service.kit.identity import WORKER
+from service.tenants import TeamFacts
+from tests.tenants.factories import a_team, acting_for
+
+
+class Shelf:
+    """What one team has put there."""
+
+    def __init__(self, team: TeamFacts | None = None) -> None:
+        self.team = team or a_team()
+        self.actor = acting_for(self.team)
+
+    def put(self, content: bytes) -> UUID:
+        """A dataset that is still to be checked."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = storage_key(self.team.id, sha256)
+        storage.make(key, iter([content]))
+        with unit_of_work(self.actor) as session:
+            view, _ = datasets.receive(
+                session, self.actor, filename="tide.jsonl", name=None, sha256=sha256, size=len(content), storage_key=key
+            )
+        return ids.read("dset", view.id)
+
+    def checked(self, content: bytes) -> UUID:
+        dataset = self.put(content)
+        flows.validate([dataset])
+        return dataset
+
+    def split(self, dataset: UUID, **how: Any) -> tuple[UUID, UUID]:
+        with unit_of_work(self.actor) as session:
+            return datasets.derive_split(session, self.actor, dataset, **{"seed": 0, **how})
+
+    def view(self, dataset: UUID) -> datasets.DatasetView:
+        with unit_of_work(self.actor) as session:
+            return datasets.get(session, self.team.id, dataset)
+
+    def row(self, dataset: UUID) -> Dataset:
+        with unit_of_work(self.actor) as session:
+            return session.scalars(select(Dataset).where(Dataset.id == dataset)).one()
+
+    def lines(self, dataset: UUID) -> list[bytes]:
+        return b"".join(storage.read(self.row(dataset).storage_key)).splitlines()
+
+    def errors(self, dataset: UUID) -> list[str]:
+        """The codes of what its report blames it for."""
+        with unit_of_work(self.actor) as session:
+            report = datasets.report(session, self.team.id, dataset, clock.now())
+        return [one.code for one in report.problems if one.severity == "error"]
+
+
+def make_due(*wanted: UUID) -> None:
+    """Age datasets that wait."""
+    with unit_of_work(WORKER) as session:
+        session.execute(update(Dataset).where(Dataset.id.in_(wanted)).values(due_at=func.clock_timestamp()))
