@@ -12,7 +12,7 @@ from service import quotas
 from service.catalog import PriceFacts
 from service.costs import queries
 from service.costs.models import LedgerEntry
-from service.costs.rules import quote
+from service.costs.rules import priced_quantity, quote
 from service.kit import ids, money
 from service.tenants import TeamFacts
 
@@ -27,7 +27,7 @@ def charge_training(
     base_model: str,
     model: str | None,
     price: PriceFacts,
-    trained_tokens: int,
+    quantity: int,  # tokens, or seconds of training where the price is by the hour
     at: datetime,
     accrued: bool = False,  # the amount was worked out by us, not told by the provider
 ) -> Decimal:
@@ -43,30 +43,34 @@ def charge_training(
     booked = queries.booked(session, team.id, ext_ref)
     if booked is not None:
         return booked
-    if trained_tokens == 0:
+    if quantity == 0:
         quotas.release(session, team.id, job_id)
         return money.ZERO
-    amount = quote(price, trained_tokens)
+    amount = quote(price, quantity)
     settlement = quotas.settle(session, team.id, job_id, amount)
     session.execute(
         insert(LedgerEntry).values(
             id=ids.new_id(),
             job_id=job_id,
-            kind="training",
+            kind="training" if price.meter == "training_tokens" else "training_time",
             credit_account=f"provider:{provider}",
             amount=amount,
             charged_at=at,
             budget_month=settlement.month,
             ext_ref=ext_ref,
-            quantity=trained_tokens,
+            quantity=quantity,
             base_model=base_model,
             model=model,
-            description=f"Fine-tuning of {base_model} on {trained_tokens} tokens, {provider} job {provider_job_id}",
+            description=f"Fine-tuning of {base_model} {_measured(price, quantity)}, {provider} job {provider_job_id}",
             accrued=accrued,
             **_as_of_now(team, price),
         )
     )
     return amount
+
+
+def _measured(price: PriceFacts, quantity: int) -> str:
+    return f"on {quantity} tokens" if price.meter == "training_tokens" else f"for {quantity} seconds"
 
 
 def _as_of_now(team: TeamFacts, price: PriceFacts) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def _as_of_now(team: TeamFacts, price: PriceFacts) -> dict[str, Any]:
         "environment": team.environment,
         "price_id": price.id,
         "unit_price": price.amount,
-        "unit_quantity": price.unit_quantity,
+        "unit_quantity": priced_quantity(price),
         "currency": price.currency,
     }
 

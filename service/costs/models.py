@@ -14,8 +14,8 @@ from service.kit.db import Base
 class LedgerEntry(Base):
     """An amount that moved from one account to another, with all that explains it as of that day. Append-only.
 
-    `amount` is `quantity` × `unit_price` ÷ `unit_quantity`. `ext_ref` is unique over all teams, not within one:
-    whatever else goes wrong, no bill of a provider is booked twice.
+    `amount` is `quantity` × `unit_price` ÷ `unit_quantity`, in tokens or, of the kind `training_time`, in seconds.
+    `ext_ref` is unique over all teams, not within one: whatever else goes wrong, no bill of a provider is booked twice.
     """
 
     __tablename__ = "ledger_entries"

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, String, cast, func, literal, null, select, union_all
+from sqlalchemy import CompoundSelect, String, case, cast, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from service import quotas
@@ -48,7 +48,9 @@ def _moved(period: Period, team_id: UUID | None) -> CompoundSelect[*tuple[Any, .
         LedgerEntry.job_id.label("job"),
         literal(money.ZERO, money.column()).label("reserved"),
         LedgerEntry.amount.label("settled"),
-        LedgerEntry.quantity,
+        case((LedgerEntry.kind == "training", LedgerEntry.quantity), else_=0).label(
+            "quantity"
+        ),  # only tokens add up to tokens
     ).where(LedgerEntry.charged_at >= period.start, LedgerEntry.charged_at < period.end)
     if team_id is not None:
         settled = settled.where(LedgerEntry.team_id == team_id)

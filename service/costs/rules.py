@@ -9,6 +9,8 @@ from typing import Final, Protocol
 from service.costs.errors import BadPeriod, UnknownGroup
 from service.kit import money
 
+# Meters that training is paid by, and how much of what is counted one of their units holds: an hour has 3600 seconds.
+_COUNTED: Final = {"training_tokens": 1, "training_hours": 3600}
 GROUPS: Final = ("team", "base_model", "model", "job")
 _MONTH: Final = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 # What begins a formula, and its full-width twins (U+FF1D …) that some spreadsheets take for the same.
@@ -26,12 +28,23 @@ class Priced(Protocol):
     def unit_quantity(self) -> Decimal: ...
 
 
-def quote(price: Priced, tokens: int) -> Decimal:
-    """What training on so many tokens costs, exact before it is rounded once, half to even, to ten places."""
-    if price.meter != "training_tokens" or tokens < 0:
-        raise ValueError(f"cannot quote {tokens} tokens by {price.meter}")
+def quote(price: Priced, quantity: int) -> Decimal:
+    """What training costs, exact before it is rounded once, half to even, to ten places.
+
+    `quantity` is tokens, or seconds of training where the price is by the hour.
+    """
+    if quantity < 0:
+        raise ValueError(f"cannot quote {quantity} by {price.meter}")
     with localcontext(prec=60):
-        return money.amount(price.amount * tokens / price.unit_quantity)
+        return money.amount(price.amount * quantity / priced_quantity(price))
+
+
+def priced_quantity(price: Priced) -> Decimal:
+    """For how much its amount is, in what `quote` counts. ValueError for a meter that training is not paid by."""
+    counted = _COUNTED.get(price.meter)
+    if counted is None:
+        raise ValueError(f"cannot quote training by {price.meter}")
+    return price.unit_quantity * counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class CostTotal(BaseModel):
 
     reserved: money.Amount = Field(description="Held now for jobs under way, in the team's month of that name.")
     settled: money.Amount = Field(description="Booked in the ledger, by the instant of the charge.")
-    quantity: int = Field(description="Trained tokens that were charged.")
+    quantity: int = Field(description="Trained tokens that were charged. What is paid by the hour adds none.")
 
 
 class CostRow(CostTotal):

@@ -60,7 +60,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
         base_model=job.base_model,
         model=job.fine_tuned_model,
         price=catalog.price_by_id(session, frozen(job.price_id)),
-        trained_tokens=tokens,
+        quantity=tokens,
         at=at,
         accrued=accrued,
     )

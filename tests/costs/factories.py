@@ -37,7 +37,7 @@ def charge_in(session: Session, team: TeamFacts, job_id: UUID, tokens: int, **fa
         "price": a_price(),
         "at": AT,
     }
-    return costs.charge_training(session, team, job_id=job_id, trained_tokens=tokens, **told | facts)
+    return costs.charge_training(session, team, job_id=job_id, quantity=tokens, **told | facts)
 
 
 def spend(team: TeamFacts, tokens: int, *, held: str = "10", at: datetime = AT, **facts: Any) -> Decimal:

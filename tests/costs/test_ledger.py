@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from service import catalog, costs
 from service.cli.local import LocalStack
 from service.kit import ids
-from service.kit.db import unit_of_work
+from service.kit.db import read_only, unit_of_work
 from service.kit.identity import AUTH, CLI, RESOLVER, WORKER, Actor, DbRole
 from tests.costs.factories import a_price, charge, charge_in, ledger, spend
 from tests.quotas.factories import AT, MODEL, a_funded_team, budget, figures, hold, is_granted, sums, wait_until_blocked
@@ -45,6 +46,21 @@ def test_an_entry_says_everything_as_of_that_day() -> None:
         "team_slug": team.slug, "team_name": "Lighthouse", "cost_center": "CC-1", "product": "Harbour",
         "environment": "prod",
     }  # fmt: skip
+
+
+def test_training_paid_by_the_hour_is_booked_by_the_second_and_is_no_tokens() -> None:
+    team = a_funded_team("1000")
+    with read_only(CLI) as session:
+        price = catalog.price(session, "openai", "o4-mini-2025-04-16", "training_hours", AT)
+    assert charge(team, hold(team, "150"), 4_500, price=price) == 125
+    (entry,) = ledger(team)
+    assert (entry["kind"], entry["quantity"], entry["unit_price"], entry["unit_quantity"]) == (
+        "training_time", 4_500, Decimal(100), Decimal(3_600),
+    )  # fmt: skip
+    assert entry["amount"] == entry["quantity"] * entry["unit_price"] / entry["unit_quantity"]
+    assert "for 4500 seconds" in entry["description"]
+    with read_only(acting_for(team)) as session:
+        assert costs.report(session, costs.period(f"{AT:%Y-%m}"), ("job",), team_id=team.id).total.quantity == 0
 
 
 def test_a_charge_settles_what_was_held() -> None:

@@ -48,8 +48,14 @@ def test_the_notebooks_example_costs_what_it_should() -> None:
     assert quote(APrice(Decimal(5)), 86_120) == Decimal("0.4306")
 
 
-@pytest.mark.parametrize(("meter", "count"), [("training_hours", 1), ("output_tokens", 1), ("training_tokens", -1)])
-def test_only_tokens_of_training_are_quoted(meter: str, count: int) -> None:
+def test_an_hour_is_charged_by_the_second() -> None:
+    by_hour = APrice(Decimal(100), Decimal(1), meter="training_hours")
+    assert quote(by_hour, 3_600) == 100
+    assert quote(by_hour, 1) == Decimal("0.0277777778")
+
+
+@pytest.mark.parametrize(("meter", "count"), [("hosting_hours", 1), ("output_tokens", 1), ("training_tokens", -1)])
+def test_only_training_is_quoted(meter: str, count: int) -> None:
     with pytest.raises(ValueError, match="cannot quote"):
         quote(APrice(Decimal(1), meter=meter), count)
 

@@ -152,7 +152,7 @@ def _charge(connection_id: UUID, owner: _Owner, remote: RemoteJob, tokens: int, 
                 base_model=job.base_model,
                 model=remote.fine_tuned_model,
                 price=catalog.price_by_id(session, progress.frozen(job.price_id)),
-                trained_tokens=tokens,
+                quantity=tokens,
                 at=at,
                 accrued=accrued,
             )
