@@ -4,9 +4,9 @@ import csv
 import io
 from typing import Any
 
-from service.costs.rules import guarded
 from service.costs.schemas import CostReport
 from service.kit import money
+from service.kit.spreadsheets import guarded
 
 
 def as_csv(report: CostReport) -> str:

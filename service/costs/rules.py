@@ -13,8 +13,6 @@ from service.kit import money
 _COUNTED: Final = {"training_tokens": 1, "training_hours": 3600}
 GROUPS: Final = ("team", "base_model", "model", "job")
 _MONTH: Final = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
-# What begins a formula, and its full-width twins (U+FF1D …) that some spreadsheets take for the same.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Priced(Protocol):
@@ -82,11 +80,3 @@ def groups(text: str) -> tuple[str, ...]:
         if group not in GROUPS:
             raise UnknownGroup(group=group, known=", ".join(GROUPS), pointer="group_by")
     return asked
-
-
-def guarded(cell: str) -> str:
-    """Text as a spreadsheet shows it but never runs it: whatever could begin a formula gets an apostrophe before it.
-
-    The list is OWASP's ("CSV Injection").
-    """
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

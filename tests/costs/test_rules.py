@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.costs import BadPeriod, CostReport, UnknownGroup, as_csv, groups, period, quote
-from service.costs.rules import guarded
 from service.costs.schemas import CostRow, CostTotal, ReportPeriod
+from service.kit.spreadsheets import guarded
 
 thorough = settings(derandomize=True, deadline=None, max_examples=500)
 DANGEROUS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
