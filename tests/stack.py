@@ -72,6 +72,9 @@ class Client:
     def put(self, path: str, json: object = None, **options: Any) -> httpx2.Response:
         return self.http.put(path, json=json, **options)
 
+    def patch(self, path: str, json: object = None, **options: Any) -> httpx2.Response:
+        return self.http.patch(path, json=json, **options)
+
     def delete(self, path: str, **options: Any) -> httpx2.Response:
         return self.http.delete(path, **options)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from service import datasets, jobs, registry
+from service import connections, datasets, jobs, registry
+from service.connections import flows as connection_flows
 from service.datasets import flows as dataset_flows
 from service.jobs import flows as job_flows
 from service.kit import idempotency, ticks, work
@@ -65,6 +66,7 @@ STEPS: Final = (
     Step(jobs.FOLLOW, job_flows.follow),
     Step(jobs.EXPIRE, job_flows.expire),
     Step(registry.PROBE, registry_flows.probe),
+    Step(connections.TEST, connection_flows.test),
     Step(datasets.VALIDATE, dataset_flows.validate, short=False),
     Step(ticks.KIND, run_ticks),
 )

@@ -17,11 +17,13 @@ from service.api import (
     attention,
     budgets,
     catalog,
+    connections,
     costs,
     datasets,
     explain,
     handlers,
     health,
+    job_actions,
     jobs,
     limits,
     me,
@@ -39,9 +41,9 @@ from service.kit import logs, metrics
 from service.kit.settings import settings
 
 ROUTERS = (
-    teams.router, me.router, catalog.router, budgets.router, limits.router, uploads.router, datasets.router,
-    jobs.router, approvals.router, streams.router, costs.router, models.router, explain.router, attention.router,
-    health.router,
+    teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
+    datasets.router, jobs.router, job_actions.router, approvals.router, streams.router, costs.router, models.router,
+    explain.router, attention.router, health.router,
 )  # fmt: skip
 
 

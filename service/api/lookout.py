@@ -17,7 +17,10 @@ from service.kit.errors import LimitReached
 from service.kit.listener import Listener
 from service.kit.settings import settings
 
-CHANNELS: Final = ("job_events", "datasets_checked")  # notified by service/jobs/progress.py and datasets/commands.py
+# Notified by jobs/progress.py, datasets/commands.py and connections/flows.py.
+CHANNELS: Final = ("job_events", "datasets_checked", "connections_tested")
+Awaited = Literal["job", "dset", "ctest"]
+"""What a request may wait for, by the prefix of its id."""
 
 
 class TooManyStreams(LimitReached):
@@ -27,9 +30,9 @@ class TooManyStreams(LimitReached):
 
 
 class Watch:
-    """Somebody who waits for news of one thing of a team; `stirred` when there is something to do."""
+    """Somebody who waits for news of one thing of a team or the platform; `stirred` when there is something to do."""
 
-    def __init__(self, team: UUID, subject: UUID) -> None:
+    def __init__(self, team: UUID | None, subject: UUID) -> None:
         self.team, self.subject = team, subject
         self.stirred = asyncio.Event()
         self.is_let_go = False
@@ -71,9 +74,9 @@ class Stream(Watch):
 
 
 class Wait(Watch):
-    """A request that waits until a job leaves the state it is in, or a dataset is checked."""
+    """A request that waits until a job leaves the state it is in, a dataset is checked or an account tested."""
 
-    def __init__(self, team: UUID, subject: UUID, kind: Literal["job", "dset"]) -> None:
+    def __init__(self, team: UUID | None, subject: UUID, kind: Awaited) -> None:
         super().__init__(team, subject)
         self.kind = kind
         self._state: str | None = None
@@ -194,10 +197,10 @@ class Lookout:
             for watch in watches:
                 watch.let_go()
 
-    def due(self) -> dict[UUID, list[Stream | Wait]]:
+    def due(self) -> dict[UUID | None, list[Stream | Wait]]:
         """By team, those to be told now, who then are due no longer. Who has not taken the last news yet stays so."""
         self.stirred.clear()
-        by_team: dict[UUID, list[Stream | Wait]] = {}
+        by_team: dict[UUID | None, list[Stream | Wait]] = {}
         for watch in [one for one in self._due if one.is_hungry]:
             self._due.discard(watch)
             by_team.setdefault(watch.team, []).append(watch)
@@ -224,4 +227,5 @@ def wanted_by(watches: Iterable[Stream | Wait]) -> Wanted:
         cursors=frozenset(cursors),
         jobs=frozenset(one.subject for one in waits if one.kind == "job"),
         datasets=frozenset(one.subject for one in waits if one.kind == "dset"),
+        tests=frozenset(one.subject for one in waits if one.kind == "ctest"),
     )

@@ -1,4 +1,4 @@
-"""What is new of a team's jobs and datasets: read in one unit for all who watch them at this process."""
+"""What is new of a team's jobs and datasets, or of the platform: read in one unit for all who watch at this process."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi.sse import format_sse_event
 from sqlalchemy.orm import Session
 
-from service import datasets, jobs
+from service import connections, datasets, jobs
 from service.jobs import Cursor
 from service.kit import ids
 from service.kit.db import read_only
@@ -19,11 +19,12 @@ EVENTS_MAX: Final = 100  # in a piece: what a stream holds at most until its cli
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What those who watch want to know: what follows each cursor, and how each job and dataset stands."""
+    """What those who watch want to know: what follows each cursor, and how each job, dataset and test stands."""
 
     cursors: frozenset[Cursor]
     jobs: frozenset[UUID]
     datasets: frozenset[UUID]
+    tests: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,17 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Pieces by where a stream stands, only where there is one; states of jobs and datasets not settled yet."""
+    """Pieces by where a stream stands, only where there is one; states of what is not settled yet."""
 
     pieces: Mapping[Cursor, Piece]
     unsettled: Mapping[UUID, str]
 
 
-def read(team_id: UUID, wanted: Wanted) -> News:
-    """All as of one moment. Raises Unavailable."""
+def read(team_id: UUID | None, wanted: Wanted) -> News:
+    """All as of one moment; without a team what is the platform's. Raises Unavailable."""
+    if team_id is None:
+        with read_only(Actor(db_role=DbRole.OPERATOR, name="watch")) as session:
+            return News({}, connections.tests_under_way(session, wanted.tests))
     with read_only(Actor(db_role=DbRole.TEAM, name="watch", team_id=team_id)) as session:
         heads = jobs.heads(session, team_id, wanted.jobs | {cursor.job for cursor in wanted.cursors})
         unsettled: dict[UUID, str] = {job: head.state for job, head in heads.items() if not head.is_over}

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
@@ -18,9 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from service import jobs
 from service.api import news
-from service.api.deps import MayAsTeam
+from service.api.deps import May, MayAsTeam
 from service.api.errors import problems
-from service.api.lookout import Lookout, Stream, Wait, Watch, wanted_by
+from service.api.lookout import Awaited, Lookout, Stream, Wait, Watch, wanted_by
 from service.jobs import Cursor
 from service.kit import clock, ids, logs
 from service.kit.db import read_only
@@ -201,11 +201,22 @@ async def until_dataset_is_checked(
     await _wait(request, actor, "dset", request.path_params["dataset"], wait)
 
 
-async def _wait(request: Request, actor: Actor, kind: Literal["job", "dset"], shown_id: str, seconds: int) -> None:
+async def until_connection_is_tested(
+    request: Request,
+    actor: Annotated[Actor, May("connections:read")],
+    wait: Annotated[
+        int, Query(ge=0, le=WAIT_SECONDS_MAX, description="Answer when it is done, or after so many seconds.")
+    ] = 0,
+) -> None:
+    """For the route of a test: lets it go on when there is a result."""
+    await _wait(request, actor, "ctest", request.path_params["test"], wait)
+
+
+async def _wait(request: Request, actor: Actor, kind: Awaited, shown_id: str, seconds: int) -> None:
     if not seconds:
         return
     with suppress(ids.UnknownId):  # what the route then says
-        waiting = Wait(actor.team, ids.read(kind, shown_id), kind)
+        waiting = Wait(actor.team_id, ids.read(kind, shown_id), kind)
         lookout: Lookout = request.app.state.lookout
         with lookout.watched(waiting):
             await _stirs(waiting, within=seconds)

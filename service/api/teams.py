@@ -49,6 +49,17 @@ def get_team(team: TeamRef, actor: Annotated[Actor, May("teams:read")]) -> tenan
         return tenants.show_team(session, team, within=actor.team_id)
 
 
+@router.patch("/v1/teams/{team}", summary="Change a team", responses=problems(401, 403, 404, 409, 422))
+def update_team(
+    team: TeamRef, body: tenants.TeamUpdate, actor: Annotated[Actor, May("teams:write")]
+) -> tenants.TeamView:
+    """Choose the provider account of the team's next jobs. Jobs already taken on stay where they are."""
+    with unit_of_work(actor) as session:
+        owner = tenants.find_team(session, team, within=actor.team_id)
+        chosen = connections.find(session, body.connection).id if body.connection else None
+        return tenants.choose_connection(session, actor, owner.id, chosen)
+
+
 @router.post(
     "/v1/teams/{team}/keys", status_code=201, summary="Create an API key", responses=problems(401, 403, 404, 422)
 )

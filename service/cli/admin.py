@@ -141,6 +141,38 @@ def replace_provider_key(
     tell.print(f"The connection {connection_name} has a new key.")
 
 
+@app.command()
+def list_connections() -> None:
+    """The provider accounts and how they are doing."""
+    with unit_of_work(CLI) as session:
+        accounts = connections.list_connections(session, after=None, limit=1000).data
+    for one in accounts:
+        troubles = [f"paused: {one.paused.reason}"] if one.paused else []
+        troubles += [f"{circuit.use}: {circuit.reason}" for circuit in one.circuits]
+        state = "archived" if one.archived_at else "; ".join(troubles) or "well"
+        typer.echo(f"{one.id}\t{one.name}\t{one.base_url}\t{state}")
+
+
+@app.command()
+def pause_connection(
+    connection: Annotated[str, typer.Argument(help="Id or name of the connection.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Told to the teams whose jobs wait.")],
+) -> None:
+    """Let nothing new go to a provider account. Jobs that are there already are followed on."""
+    with unit_of_work(CLI) as session:
+        connections.pause(session, CLI, connection, reason)
+    tell.print(f"{connection} is paused. `resume-connection` ends that.")
+
+
+@app.command()
+def resume_connection(connection: Annotated[str, typer.Argument(help="Id or name of the connection.")]) -> None:
+    """End the pause of a provider account and try again whatever did not work. Jobs follow within five minutes."""
+    with unit_of_work(CLI) as session:
+        connections.resume(session, CLI, connection)
+    tell.print(f"{connection} is used again.")
+
+
 def _make_key(session: Session, role: PlatformRole, name: str, *, expires_in_days: int | None) -> str:
     at = clock.now()
     made, plaintext = tenants.create_key(

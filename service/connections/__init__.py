@@ -1,16 +1,54 @@
-"""Provider accounts: where to call, as whom, and with which key. Operators own them, teams choose one and share it.
+"""Provider accounts: where to call, as whom, with which key and how often. Operators own them, teams choose and share.
 
 Invariants: a provider's key is stored sealed to its row and opens for workers and operators only; it never appears in
-an answer, a log, the audit or a repr. At most one connection is the default of teams that chose none.
+an answer, a log, the audit or a repr. At most one connection is the default of teams that chose none. Nothing new goes
+to an account that an operator paused or that is unwell (kit/circuit.py); an archived one is nobody's choice.
 """
 
-from service.connections.commands import create, replace_key
+from service.connections.commands import (
+    archive,
+    create,
+    pause,
+    replace_key,
+    request_test,
+    resume,
+    set_slots,
+    set_webhook_secret,
+    update_connection,
+)
 from service.connections.errors import ConnectionNotFound, NoConnection
-from service.connections.queries import ConnectionFacts, Pause, credentials, default, find, in_use, of_team, pauses
+from service.connections.models import TEST
+from service.connections.queries import (
+    ConnectionFacts,
+    Pause,
+    credentials,
+    default,
+    find,
+    in_use,
+    of_team,
+    pauses,
+    tests_under_way,
+    webhook_secret,
+)
 from service.connections.rules import Kind
+from service.connections.schemas import (
+    ConnectionCreate,
+    ConnectionTestView,
+    ConnectionUpdate,
+    ConnectionView,
+    KeyReplace,
+    PauseRequest,
+    SlotsSet,
+    WebhookSecretSet,
+)
 from service.connections.slots import Slots, learn_slots, slots
+from service.connections.views import list_connections, show_connection, show_test
 
 __all__ = [
-    "ConnectionFacts", "ConnectionNotFound", "Kind", "NoConnection", "Pause", "Slots", "create", "credentials",
-    "default", "find", "in_use", "learn_slots", "of_team", "pauses", "replace_key", "slots",
+    "TEST", "ConnectionCreate", "ConnectionFacts", "ConnectionNotFound", "ConnectionTestView", "ConnectionUpdate",
+    "ConnectionView", "KeyReplace", "Kind", "NoConnection", "Pause", "PauseRequest", "Slots", "SlotsSet",
+    "WebhookSecretSet", "archive", "create", "credentials", "default", "find", "in_use", "learn_slots",
+    "list_connections", "of_team", "pause", "pauses", "replace_key", "request_test", "resume", "set_slots",
+    "set_webhook_secret", "show_connection", "show_test", "slots", "tests_under_way", "update_connection",
+    "webhook_secret",
 ]  # fmt: skip

@@ -9,10 +9,34 @@ class ConnectionNotFound(NotFound):
     code = "connection_not_found"
 
 
+class TestNotFound(NotFound):
+    """This connection has no test {test!r}."""
+
+    code = "connection_test_not_found"
+
+
 class ConnectionTaken(Conflict):
     """There is a connection {name!r} already, or another default one. Nothing was changed."""
 
     code = "connection_taken"
+
+
+class ConnectionArchived(Conflict):
+    """The connection {connection!r} is archived: it takes nothing new and cannot be changed."""
+
+    code = "connection_archived"
+
+
+class DefaultNeeded(Conflict):
+    """{connection!r} is the default of teams that chose none. Make another connection the default first."""
+
+    code = "default_connection_needed"
+
+
+class ConnectionInUse(Conflict):
+    """{connection!r} cannot be archived: {jobs} jobs on it are not over, and {teams} teams have chosen it."""
+
+    code = "connection_in_use"
 
 
 class BadBaseUrl(Invalid):

@@ -1,13 +1,15 @@
 """The table of provider accounts."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.connections.rules import TestState
 from service.kit.db import Base
-from service.kit.work import Work
+from service.kit.work import Kind, Work
 
 
 class Connection(Base):
@@ -73,3 +75,6 @@ class ProviderWebhook(Base):
     connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id"), primary_key=True)
     webhook_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+TEST: Final = Kind("connections.test", ConnectionTest, frozenset({TestState.WAITING}), queue="following", batch=5)

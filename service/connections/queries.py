@@ -1,21 +1,25 @@
 """Reads of connections. Their keys open for workers and operators only: other roles may not even select them."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from service.connections.errors import ConnectionNotFound, NoConnection
-from service.connections.models import Connection
-from service.connections.rules import Kind
+from service.connections.errors import ConnectionArchived, ConnectionNotFound, NoConnection
+from service.connections.models import Connection, ConnectionTest
+from service.connections.rules import Kind, TestState
 from service.kit import circuit
 from service.kit.ids import UnknownId, read, show
 from service.kit.sealing import place, unseal
 from service.provider.shapes import Credentials
 from service.tenants import TeamFacts
+
+_USES: Final = ("create", "ask")  # as the provider's client calls them
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,31 @@ def in_use(session_as_worker: Session) -> list[UUID]:
 
 
 def find(session: Session, shown_id: str) -> ConnectionFacts:
-    """The connection with this id (`conn_…`). Raises ConnectionNotFound, blaming the body's field `connection`."""
+    """The connection with this id (`conn_…`), to be chosen for something.
+
+    Raises ConnectionNotFound or ConnectionArchived, blaming the body's field `connection`.
+    """
     try:
-        found = _facts(session, Connection.id == read("conn", shown_id))
+        chosen = Connection.id == read("conn", shown_id)
     except UnknownId:
-        found = None
+        raise ConnectionNotFound(pointer="#/connection", connection=shown_id) from None
+    found = _facts(session, chosen)
     if found is None:
         raise ConnectionNotFound(pointer="#/connection", connection=shown_id)
+    if session.scalar(select(Connection.archived_at).where(chosen)) is not None:
+        raise ConnectionArchived(pointer="#/connection", connection=found.name)
+    return found
+
+
+def look_up(session_as_operator: Session, connection: str, *, lock: bool = False) -> Connection:
+    """The account of this shown id or name, archived ones included. Raises ConnectionNotFound."""
+    asked = Connection.name == connection
+    with suppress(UnknownId):
+        asked = or_(asked, Connection.id == read("conn", connection))
+    statement = select(Connection).where(asked)
+    found = session_as_operator.scalars(statement.with_for_update() if lock else statement).first()
+    if found is None:
+        raise ConnectionNotFound(connection=connection)
     return found
 
 
@@ -98,6 +120,32 @@ def pauses(session: Session) -> dict[UUID, Pause]:
         Connection.paused_at.is_not(None)
     )
     return found | {row.id: Pause(row.paused_reason or "", row.paused_at, None) for row in session.execute(paused)}
+
+
+def webhook_secret(session_as_worker: Session, connection_id: UUID) -> str | None:
+    """What the provider signs its webhooks with, if anything. Raises SealingError for a wrong master key."""
+    sealed = session_as_worker.scalar(select(Connection.sealed_webhook_secret).where(Connection.id == connection_id))
+    return None if sealed is None else unseal(sealed, webhook_place(connection_id))
+
+
+def tests_under_way(session_as_operator: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The state of those of `ids` that have no result yet."""
+    rows = session_as_operator.execute(
+        select(ConnectionTest.id, ConnectionTest.state).where(
+            ConnectionTest.id.in_(ids), ConnectionTest.state == TestState.WAITING
+        )
+    )
+    return {row.id: row.state for row in rows}
+
+
+def circuit_names(connection_id: UUID) -> list[str]:
+    """The circuits that calls to the account go through."""
+    return [f"{connection_id}:{use}" for use in _USES]
+
+
+def webhook_place(connection_id: UUID) -> bytes:
+    """What a connection's sealed webhook secret is bound to."""
+    return place("connections", "sealed_webhook_secret", connection_id)
 
 
 def key_place(connection_id: UUID) -> bytes:

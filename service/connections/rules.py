@@ -1,4 +1,4 @@
-"""Kinds of provider accounts and the form of their addresses. Pure."""
+"""Kinds of provider accounts, the form of their addresses, and what a test of one can come to. Pure."""
 
 import re
 from enum import StrEnum
@@ -6,6 +6,7 @@ from typing import Final
 
 # No user or password: the key is kept sealed. No query or fragment: the SDK appends its paths.
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#@]*)?")
+PACE_MIN: Final = 20  # requests a minute: with fewer, looking at a job takes more calls than may be made at once
 
 
 class Kind(StrEnum):
@@ -14,6 +15,24 @@ class Kind(StrEnum):
     OPENAI = "openai"
     AZURE = "azure"
     COMPATIBLE = "compatible"
+
+
+class TestState(StrEnum):
+    """Where a test of an account stands."""
+
+    WAITING = "waiting"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class TestFailure(StrEnum):
+    """Why a test failed, whatever a provider calls it."""
+
+    REFUSED = "account_refused"  # the key, the account's rights or its money
+    RATE_LIMITED = "rate_limited"
+    UNREACHABLE = "unreachable"  # no answer, or none that can be read
+    NOT_AN_API = "not_an_api"  # somebody answers, but lists no models there
+    KEY_UNREADABLE = "key_unreadable"  # sealed with another master key
 
 
 def is_base_url(text: str) -> bool:

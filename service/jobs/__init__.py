@@ -6,16 +6,20 @@ Owns jobs, their events and metrics, and the provider's copies of datasets. Inva
 - a terminal state is never left; events are numbered without gaps.
 """
 
+from service.jobs.accounts import open_on, wake_all
 from service.jobs.approvals import approve, decline
 from service.jobs.attention import dismiss_stray, give_up, strays
 from service.jobs.commands import submit
 from service.jobs.errors import UnknownJob
-from service.jobs.lifecycle import cancel
+from service.jobs.lifecycle import cancel, move
 from service.jobs.models import EXPIRE, FOLLOW, PREPARE, SUBMIT, Job, JobEvent, StrayJob
+from service.jobs.places import waiting
 from service.jobs.planning import estimate
 from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page, slots_held
+from service.jobs.repeats import clone, retry
 from service.jobs.rules import ARROWS, State
 from service.jobs.schemas import (
+    CloneRequest,
     Decline,
     Estimate,
     JobEventPage,
@@ -24,12 +28,15 @@ from service.jobs.schemas import (
     JobMetricView,
     JobRequest,
     JobView,
+    MoveRequest,
+    Waiting,
 )  # fmt: skip
 from service.jobs.turns import grant as grant_turns
 
 __all__ = [
-    "ARROWS", "EXPIRE", "FOLLOW", "PREPARE", "SUBMIT", "Cursor", "Decline", "Estimate", "Head", "Job", "JobEvent",
-    "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "State", "StrayJob",
-    "UnknownJob", "approve", "cancel", "decline", "dismiss_stray", "estimate", "events", "events_beyond", "get",
-    "give_up", "grant_turns", "heads", "metrics", "page", "slots_held", "strays", "submit",
+    "ARROWS", "EXPIRE", "FOLLOW", "PREPARE", "SUBMIT", "CloneRequest", "Cursor", "Decline", "Estimate", "Head", "Job",
+    "JobEvent", "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "MoveRequest",
+    "State", "StrayJob", "UnknownJob", "Waiting", "approve", "cancel", "clone", "decline", "dismiss_stray", "estimate",
+    "events", "events_beyond", "get", "give_up", "grant_turns", "heads", "metrics", "move", "open_on", "page", "retry",
+    "slots_held", "strays", "submit", "waiting", "wake_all",
 ]  # fmt: skip

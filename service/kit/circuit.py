@@ -199,7 +199,7 @@ def close(session: Session, names: Sequence[str]) -> None:
     )
 
 
-def openings(session: Session, *, like: str, also_on_trial: bool = False) -> list[Opening]:
+def openings(session: Session, *, like: str = "%", also_on_trial: bool = False) -> list[Opening]:
     """The circuits that are open, by a pattern of LIKE, and if asked those whose pause is over but not proven well."""
     columns = (Circuit.name, Circuit.reason, Circuit.since, Circuit.open_until)
     is_open = Circuit.open_until.is_not(None) if also_on_trial else Circuit.open_until > func.clock_timestamp()

@@ -10,7 +10,9 @@ from typeid.errors import TypeIDException
 
 from service.kit.errors import NotFound
 
-_NOUNS: Final = {"dset": "dataset", "conn": "connection", "key": "API key"}  # others are their own prefix
+_NOUNS: Final = {  # others are their own prefix
+    "dset": "dataset", "conn": "connection", "ctest": "connection test", "key": "API key"
+}  # fmt: skip
 
 
 def new_id() -> UUID:

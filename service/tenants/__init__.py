@@ -6,11 +6,12 @@ again. One table (`rules.SCOPES`) says what a role may do. Whoever answers from 
 `NOTIFY resolve_changed`.
 """
 
-from service.tenants.commands import authenticate, create_key, create_team, revoke_key
+from service.tenants.commands import authenticate, choose_connection, create_key, create_team, revoke_key
 from service.tenants.errors import InvalidKey, KeyExpired
 from service.tenants.queries import (
     KeyRecord,
     TeamFacts,
+    count_choosers,
     digest,
     find_team,
     has_operator,
@@ -22,10 +23,11 @@ from service.tenants.queries import (
     team,
 )
 from service.tenants.rules import SCOPES, Role, parse_key
-from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCreate, TeamView
+from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCreate, TeamUpdate, TeamView
 
 __all__ = [
     "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyExpired", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate",
-    "TeamFacts", "TeamView", "authenticate", "create_key", "create_team", "digest", "find_team", "has_operator",
-    "keys_for_resolving", "list_keys", "list_teams", "me", "parse_key", "revoke_key", "show_team", "team",
+    "TeamFacts", "TeamUpdate", "TeamView", "authenticate", "choose_connection", "count_choosers", "create_key",
+    "create_team", "digest", "find_team", "has_operator", "keys_for_resolving", "list_keys", "list_teams", "me",
+    "parse_key", "revoke_key", "show_team", "team",
 ]  # fmt: skip

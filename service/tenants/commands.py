@@ -23,6 +23,7 @@ from service.tenants.errors import (
     KeyRevoked,
     RoleMismatch,
     SlugTaken,
+    TeamNotFound,
     UnknownTimeZone,
 )
 from service.tenants.models import ApiKey, Team
@@ -62,6 +63,28 @@ def create_team(session: Session, actor: Actor, wanted: TeamCreate, *, connectio
     )
     _tell_resolvers(session)
     return made
+
+
+def choose_connection(session: Session, actor: Actor, team_id: UUID, connection_id: UUID | None) -> TeamView:
+    """Have the team's next jobs run on this account, with None on the default. Raises TeamNotFound."""
+    row = session.scalars(select(Team).where(Team.id == team_id).with_for_update()).one_or_none()
+    if row is None:
+        raise TeamNotFound(team=show("team", team_id))
+    before = TeamView.of(row)
+    row.connection_id = connection_id
+    session.flush()
+    after = TeamView.of(row)
+    audit.record(
+        session,
+        actor,
+        "team.changed",
+        object_type="team",
+        object_id=after.id,
+        team_id=team_id,
+        before={"connection": before.connection},
+        after={"connection": after.connection},
+    )
+    return after
 
 
 def create_key(

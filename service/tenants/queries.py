@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, true
+from sqlalchemy import Select, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from service.kit.identity import Actor
@@ -61,6 +61,12 @@ def list_teams(session: Session, *, after: UUID | None, limit: int) -> Page[Team
     """Teams, newest first."""
     rows, has_more = newest_first(session, select(Team), Team.id, after=after, limit=limit)
     return page_of([TeamView.of(row) for row in rows], has_more=has_more)
+
+
+def count_choosers(session: Session, connection_id: UUID) -> int:
+    """How many teams, archived ones aside, have chosen this provider account for themselves."""
+    chose = (Team.connection_id == connection_id, Team.archived_at.is_(None))
+    return session.scalars(select(func.count()).where(*chose)).one()
 
 
 def list_keys(session: Session, team_id: UUID | None, *, after: UUID | None, limit: int) -> Page[KeyView]:

@@ -37,6 +37,15 @@ class TeamCreate(Body):
     connection: str | None = Field(None, description="Id of the provider account to use; else the platform's default.")
 
 
+class TeamUpdate(Body):
+    """What is to change of a team."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"connection": "conn_01k8z0q3v6fq0r2m9t6c4x5y7z"}]})
+    connection: str | None = Field(
+        description="Id of the provider account that the team's next jobs run on; null: the platform's default."
+    )
+
+
 class TeamView(BaseModel):
     """A team."""
 

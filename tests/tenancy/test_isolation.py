@@ -49,6 +49,7 @@ _BODIES: Final = (
 
 FOREIGN: Final[dict[str, list[Try]]] = {
     "GET /v1/teams/{team}": [Try("/v1/teams/{team}"), Try("/v1/teams/{team_id}")],
+    "PATCH /v1/teams/{team}": [Try("/v1/teams/{team}", {"connection": None})],
     "GET /v1/teams/{team}/keys": [Try("/v1/teams/{team}/keys"), Try("/v1/teams/{team_id}/keys")],
     "POST /v1/teams/{team}/keys": [Try("/v1/teams/{team}/keys", _SPY), Try("/v1/teams/{team_id}/keys", _SPY)],
     "DELETE /v1/teams/{team}/keys/{key}": [
@@ -59,6 +60,8 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     ],
     "GET /v1/teams/{team}/budget": [Try("/v1/teams/{team}/budget"), Try("/v1/teams/{team_id}/budget")],
     "PUT /v1/teams/{team}/budget": [Try("/v1/teams/{team}/budget", {"monthly_limit": "0"})],
+    "GET /v1/teams/{team}/limits": [Try("/v1/teams/{team}/limits"), Try("/v1/teams/{team_id}/limits")],
+    "PUT /v1/teams/{team}/limits": [Try("/v1/teams/{team}/limits", {"jobs_per_day": 0})],
     "GET /v1/datasets/{dataset}": [Try("/v1/datasets/{dset_id}"), Try("/v1/datasets/{dset_id}?wait=9")],
     "GET /v1/datasets/{dataset}/report": [Try("/v1/datasets/{dset_id}/report")],
     "POST /v1/datasets/{dataset}/split": [Try("/v1/datasets/{dset_id}/split", {"validation_count": 2})],
@@ -71,9 +74,20 @@ FOREIGN: Final[dict[str, list[Try]]] = {
         Try("/v1/jobs/{job_id}/events/stream?after=3"),
     ],
     "GET /v1/jobs/{job}/metrics": [Try("/v1/jobs/{job_id}/metrics")],
+    "POST /v1/jobs/{job}/approve": [Try("/v1/jobs/{job_id}/approve")],
+    "POST /v1/jobs/{job}/decline": [
+        Try("/v1/jobs/{job_id}/decline"),
+        Try("/v1/jobs/{job_id}/decline", {"note": "No."}),
+    ],
     "POST /v1/jobs/{job}/cancel": [Try("/v1/jobs/{job_id}/cancel")],
     "POST /v1/attention/{id}/retry": [Try("/v1/attention/{job_id}/retry")],
     "POST /v1/attention/{id}/give-up": [Try("/v1/attention/{job_id}/give-up", {"reason": "spite"})],
+    "POST /v1/jobs/{job}/retry": [Try("/v1/jobs/{job_id}/retry")],
+    "POST /v1/jobs/{job}/clone": [
+        Try("/v1/jobs/{job_id}/clone", {"suffix": "spy"}),
+        Try("/v1/jobs/{own_job_id}/clone", {"dataset": "{dset_id}"}, "#/dataset"),
+    ],
+    "POST /v1/jobs/{job}/move": [Try("/v1/jobs/{job_id}/move", {"connection": "conn_01m7w6kt9eepp87nc93bk07v4n"})],
     "GET /v1/models/{name}": [Try("/v1/models/{model}"), Try("/v1/models/{model_id}")],
     "PUT /v1/models/{name}/aliases/{alias}": [
         Try("/v1/models/{model}/aliases/production", {"version": 1}),
@@ -115,6 +129,19 @@ OWN: Final[dict[str, list[str]]] = {
 EVERYBODYS: Final = {
     "POST /v1/teams": "an operator's; it names no team there is",
     "POST /v1/datasets": "makes something of one's own; see test_the_same_bytes_in_two_teams_are_two_datasets",
+    "GET /v1/limits": "what every team inherits; no team's role may",
+    "PUT /v1/limits": "the same",
+    **dict.fromkeys(
+        (
+            "GET /v1/connections", "POST /v1/connections",
+            "GET /v1/connections/{connection}", "PATCH /v1/connections/{connection}",
+            "POST /v1/connections/{connection}/archive", "POST /v1/connections/{connection}/key",
+            "POST /v1/connections/{connection}/pause", "POST /v1/connections/{connection}/resume",
+            "POST /v1/connections/{connection}/test", "GET /v1/connections/{connection}/tests/{test}",
+            "PUT /v1/connections/{connection}/slots/{model}", "PUT /v1/connections/{connection}/webhook-secret",
+        ),
+        "provider accounts are the platform's, for operators only: see tests/connections/test_api.py",
+    ),  # fmt: skip
     "GET /v1/base-models": "the catalog is the same for every team",
     "GET /v1/prices": "the price book is the same for every team",
     "POST /v1/strays/{provider_job_id}/dismiss": "an operator's; strays belong to no team",
@@ -259,6 +286,7 @@ WITHOUT_THESE_LOCKS: Final = {
     "GET /v1/teams": "no team's role may",
     "GET /v1/teams/{team}": "no team's role may",
     "GET /v1/teams/{team}/budget": "the team is looked up `within` the key's own first: see test_rows.py",
+    "GET /v1/teams/{team}/limits": "the same",
     "GET /v1/models/{name}/resolve": "answered from memory, by the key's team",
 }
 """Routes that read, and why they keep teams apart even with both locks off."""

@@ -1,10 +1,22 @@
 """Every call we make to a provider. One try each, plain shapes back, and only service.provider.errors raised."""
 
 from service.provider.openai.files import create_file, delete_file, find_files, has_file, list_files
-from service.provider.openai.jobs import cancel_job, create_job, find_jobs, get_job, list_jobs, new_events, recent_jobs
-from service.provider.openai.models import answers
+from service.provider.openai.jobs import (
+    cancel_job,
+    create_job,
+    find_jobs,
+    get_job,
+    list_jobs,
+    new_events,
+    pause_job,
+    recent_jobs,
+    resume_job,
+)
+from service.provider.openai.models import answers, model_ids
+from service.provider.openai.results import list_checkpoints, read_results
 
 __all__ = [
     "answers", "cancel_job", "create_file", "create_job", "delete_file", "find_files", "find_jobs", "get_job",
-    "has_file", "list_files", "list_jobs", "new_events", "recent_jobs",
+    "has_file", "list_checkpoints", "list_files", "list_jobs", "model_ids", "new_events", "pause_job",
+    "read_results", "recent_jobs", "resume_job",
 ]  # fmt: skip

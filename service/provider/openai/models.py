@@ -5,6 +5,12 @@ from service.provider.openai.client import client, translated
 from service.provider.shapes import Answer, Credentials
 
 
+def model_ids(credentials: Credentials) -> list[str]:
+    """Every model the account may use, asked even while its circuit is open. Raises Paused."""
+    with translated(credentials, None):
+        return [one.id for one in client(credentials).models.list()]
+
+
 def answers(credentials: Credentials, model_id: str) -> Answer:
     """Ask the model for one token. For some minutes after success a model may answer 404 or 429 (help 6643004).
 
