@@ -31,6 +31,7 @@ def upgrade() -> None:
     _checkpoints()
     _provider_files()
     _stray_jobs()
+    _versions_of_checkpoints()
     _derived_datasets()
 
 
@@ -71,6 +72,8 @@ def _decided() -> None:
     op.add_column("jobs", instant("approval_at"))
     op.add_column("jobs", sa.Column("approval_note", sa.String(500), nullable=True))
     op.add_column("jobs", sa.Column("wish", sa.String(8), nullable=True))
+    # A job moved to another provider has another price.
+    op.execute("GRANT UPDATE (amount) ON reservations TO tp_team")
 
 
 def _turns() -> None:
@@ -163,6 +166,16 @@ def _stray_jobs() -> None:
     )
     tenancy.protect_shared(
         "stray_jobs", {"tp_worker": "SELECT, INSERT, UPDATE (settled_at)", "tp_operator": "SELECT, UPDATE (settled_at)"}
+    )
+
+
+def _versions_of_checkpoints() -> None:
+    """A job gives more models than one: the final one and its checkpoints."""
+    op.drop_constraint("uq_model_versions_team_id_job_id", "model_versions")
+    op.create_unique_constraint(
+        "uq_model_versions_team_id_job_id_provider_model_id",
+        "model_versions",
+        ["team_id", "job_id", "provider_model_id"],
     )
 
 

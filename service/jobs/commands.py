@@ -1,21 +1,26 @@
 """Taking jobs on. Never commits, never touches the network."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from service import audit, quotas, registry
 from service.jobs import admission, planning, progress, rules
 from service.jobs.models import Job
-from service.jobs.rules import State
+from service.jobs.rules import Origin, State
 from service.jobs.schemas import JobRequest
 from service.kit import ids, money, work
 from service.kit.identity import Actor
 from service.kit.settings import settings
 
 
-def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Job:
+def submit(
+    session: Session, actor: Actor, request: JobRequest, at: datetime, *, origin: tuple[Origin, UUID] | None = None
+) -> Job:
     """Take the job on and hold its price, or let it wait for its data first; the workers do the rest.
+
+    `origin`: why it repeats which job, if it does.
 
     Raises what stands in the way, and then holds nothing.
     """
@@ -24,6 +29,7 @@ def submit(session: Session, actor: Actor, request: JobRequest, at: datetime) ->
     recipe = planning.resolve(session, actor, request, at)
     plan = planning.priced(session, recipe, at) if recipe.is_ready else None
     job = _job(actor, request, recipe)
+    job.origin, job.origin_id = origin or (None, None)
     session.add(job)
     session.flush()
     audit.record(

@@ -25,9 +25,39 @@ class DatasetUnusable(Invalid):
 
 
 class JobIsOver(Conflict):
-    """Job {job} has ended as {state} and cannot be cancelled any more."""
+    """Job {job} has ended as {state}: it cannot be cancelled, paused or resumed any more."""
 
     code = "job_is_over"
+
+
+class NotMovable(Conflict):
+    """Job {job} cannot be moved to another connection: {why}."""
+
+    code = "job_not_movable"
+
+
+class ConnectionNotYours(Forbidden):
+    """Your team may move its jobs to the connection chosen for it or to the default. An operator may use any."""
+
+    code = "connection_not_allowed"
+
+
+class JobNotOver(Conflict):
+    """Job {job} is {state}. Only one that failed or was cancelled can be retried; clone it to have a second one."""
+
+    code = "job_not_over"
+
+
+class NothingToRetry(Conflict):
+    """Job {job} has succeeded. Clone it to train once more."""
+
+    code = "job_has_succeeded"
+
+
+class NotRepeatable(Invalid):
+    """The request of job {job} is not valid any more, or not with these changes: {why}."""
+
+    code = "job_not_repeatable"
 
 
 class OptionUnsupported(Invalid):
@@ -70,3 +100,9 @@ class ApprovalExpired(Conflict):
     """The time to decide about job {job} ended at {expires_at}. It can be submitted again."""
 
     code = "approval_expired"
+
+
+class NotAtProvider(Conflict):
+    """Job {job} is {state}, so there is nothing to {wish}: only a job that is with the provider can be."""
+
+    code = "job_not_at_provider"

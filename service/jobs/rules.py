@@ -39,6 +39,13 @@ _ENDS: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 _AT_PROVIDER: Final = frozenset({State.VALIDATING_FILES, State.PROVIDER_QUEUED, State.RUNNING, State.PAUSED})
 _OUT: Final = frozenset({State.FAILED, State.CANCELLED})
 
+class Origin(StrEnum):
+    """Why a job is there that names another."""
+
+    RETRY = "retry"
+    CLONE = "clone"
+
+
 ARROWS: Final[dict[State, frozenset[State]]] = {
     State.WAITING_FOR_DATASET: _OUT | {State.AWAITING_APPROVAL, State.QUEUED},
     State.AWAITING_APPROVAL: _OUT | {State.QUEUED},
@@ -62,6 +69,7 @@ TERMINAL: Final = frozenset(state for state, following in ARROWS.items() if not 
 TO_PREPARE: Final = frozenset({State.WAITING_FOR_DATASET, State.AWAITING_APPROVAL})
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADING, State.SUBMITTING})
 TO_FOLLOW: Final = _AT_PROVIDER
+BEFORE_PROVIDER: Final = TO_PREPARE | TO_SUBMIT
 UNRESOLVED: Final = frozenset({State.SUBMITTING, State.CANCELLING})
 
 _BY_PROVIDER_STATUS: Final = {
@@ -90,13 +98,26 @@ def state_told(current: State, provider_status: str) -> State:
     return told if may_follow(current, told) else current
 
 
-def pause_before_next_look(state: State, waited: timedelta, *, shortest: float) -> float:
+class Wish(StrEnum):
+    """What a user wants of a job at the provider, to be passed on."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+def is_met(wish: Wish, provider_status: str) -> bool:
+    """Whether the provider's status shows what was wished for."""
+    return (_BY_PROVIDER_STATUS.get(provider_status) == State.PAUSED) == (wish is Wish.PAUSE)
+
+
+def pause_before_next_look(state: State, waited: timedelta, *, shortest: float, is_watched: bool) -> float:
     """Seconds until a job is looked at again: what has waited long will wait on, so it is asked about more rarely.
 
-    A tenth of its wait in the provider's queue, up to 20 times `shortest`; a fortieth of its training, up to 4 times.
+    A tenth of its wait in the provider's queue, up to 20 times `shortest`; a fortieth of its training, up to 4 times. A
+    job that somebody watches is never left alone for longer than `shortest`.
     """
     share, most = {State.PROVIDER_QUEUED: (10, 20), State.RUNNING: (40, 4), State.PAUSED: (10, 20)}.get(state, (1, 1))
-    return min(max(shortest, waited.total_seconds() / share), most * shortest)
+    return min(max(shortest, waited.total_seconds() / share), (1 if is_watched else most) * shortest)
 
 
 def submit_key(environment: str, job_id: UUID) -> str:

@@ -9,6 +9,7 @@ the team's own, else the platform's, else a default of the code; zero denies, an
 """
 
 from service.quotas.commands import (
+    change,
     count_job,
     lock,
     release,
@@ -32,7 +33,7 @@ from service.quotas.schemas import BudgetSet, BudgetView, LimitsSet, LimitsView
 
 __all__ = [
     "BudgetExceeded", "BudgetSet", "BudgetView", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView",
-    "ModelNotAllowed", "NotAllowed", "Settlement", "Share", "TrainingMethodNotAllowed", "begins_at", "budget",
+    "ModelNotAllowed", "NotAllowed", "Settlement", "Share", "TrainingMethodNotAllowed", "begins_at", "budget", "change",
     "check_job", "count_job", "held_in", "limits", "lock", "month_of", "next_month", "release", "reserve", "set_budget",
     "set_platform_limits", "set_team_limits", "settle", "shares", "show_limits", "show_platform_limits",
 ]  # fmt: skip

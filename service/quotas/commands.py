@@ -86,6 +86,24 @@ def reserve(session: Session, team: TeamFacts, job_id: UUID, amount: Decimal, *,
     )
 
 
+def change(session: Session, team: TeamFacts, job_id: UUID, amount: Decimal, *, at: datetime) -> None:
+    """Hold so much for the job instead, in the same month; raises BudgetExceeded and then holds what it did.
+
+    For a job whose money is held. Call it last in the transaction, as `reserve`.
+    """
+    asked = money.amount(amount)
+    row = session.get_one(Reservation, (team.id, job_id), **_FOR_UPDATE)
+    more = asked - row.amount
+    row.amount = asked
+    session.flush()
+    month = update(BudgetMonth).where(BudgetMonth.team_id == team.id, BudgetMonth.month == row.month)
+    if more > 0:
+        month = month.where(BudgetMonth.limit_amount - BudgetMonth.reserved - BudgetMonth.spent >= more)
+    changed = month.values(reserved=BudgetMonth.reserved + more).returning(BudgetMonth.month)
+    if session.scalar(changed) is None:
+        raise _refusal(queries.budget(session, team, at), more)
+
+
 def lock(session: Session, team_id: UUID, job_id: UUID) -> None:
     """Let nobody else settle or release the job's reservation before this transaction ends."""
     session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE)

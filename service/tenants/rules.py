@@ -34,7 +34,7 @@ _VIEWER: Final = _RESOLVER | {
     "catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read", "limits:read",
 }  # fmt: skip
 _MEMBER: Final = _VIEWER | {"datasets:write", "jobs:write", "models:write"}
-_ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve"}
+_ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
 _FINANCE: Final = frozenset({"me:read", "teams:read", "budgets:read", "catalog:read", "costs:read"})
 _OPERATOR: Final = _ADMIN | _FINANCE | {
     "teams:write", "budgets:write", "limits:write", "audit:read", "connections:read", "connections:write",
