@@ -11,7 +11,7 @@ from service.api.deps import MayAsTeam
 from service.api.errors import problems
 from service.kit import clock, idempotency, pages
 from service.kit.db import read_only, unit_of_work
-from service.kit.identity import Actor
+from service.kit.identity import WORKER, Actor
 from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
 
 router = APIRouter(tags=["jobs"])
@@ -91,9 +91,18 @@ def list_jobs(
     dependencies=[Depends(streams.until_job_changes)],
 )
 def get_job(job: JobRef, actor: MayRead) -> jobs.JobView:
-    """How the job stands, what it may cost, and once it ended what it did cost."""
+    """How the job stands, what it waits for, what it may cost, and once it ended what it did cost."""
     with read_only(actor) as session:
-        return jobs.JobView.of(jobs.get(session, actor.team, job))
+        found = jobs.get(session, actor.team, job)
+    return jobs.JobView.of(found, _waiting(found))
+
+
+def _waiting(job: jobs.Job) -> jobs.Waiting | None:
+    """Its place among the jobs of all teams, which none of them may count itself."""
+    if job.state not in jobs.SUBMIT.states:
+        return None
+    with read_only(WORKER) as session:
+        return jobs.waiting(session, job, clock.now())
 
 
 @router.get("/v1/jobs/{job}/events", summary="Read a job's history", responses=problems(401, 403, 404, 422))

@@ -53,7 +53,11 @@ _FIRSTS: Final = text("""
         SELECT id, turn_at FROM jobs WHERE state = 'queued' AND slot_at IS NULL
             AND connection_id = :connection AND base_model = :model AND team_id = teams.team_id
         ORDER BY turn_at, id LIMIT :most) AS firsts
-    ORDER BY team_id, firsts.turn_at, firsts.id
+""")
+# Before Postgres has counted a burst of jobs, or with a plan from before it, sorting thousands of them looks cheap.
+_BY_INDEX: Final = text("""
+    SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('enable_sort', 'off', true)
 """)
 
 
@@ -90,8 +94,11 @@ def grant(session_as_worker: Session) -> list[Turn]:
     """Give slots that are free to the jobs whose turn it is, which are due from now on."""
     if not session_as_worker.scalar(_GATE):  # nobody waits, or another dispatcher is at it
         return []
+    session_as_worker.execute(_BY_INDEX)
     held = _held(session_as_worker)
     lanes = _open_lanes(session_as_worker, held)
+    if not lanes:
+        return []
     share = quotas.shares(session_as_worker)
     contenders = [one for lane in lanes for one in lane.contenders]
     for one in contenders:
@@ -142,7 +149,8 @@ def _lane(session: Session, account: UUID, base_model: str, *, free: int | None,
     of_lane = (TeamTurn.connection_id == account, TeamTurn.base_model == base_model)
     marks = {row.team_id: row.mark for row in session.execute(select(TeamTurn.team_id, TeamTurn.mark).where(*of_lane))}
     contenders: dict[UUID, Contender] = {}
-    for row in session.execute(_FIRSTS, {"connection": account, "model": base_model, "most": most}):
+    firsts = session.execute(_FIRSTS, {"connection": account, "model": base_model, "most": most})
+    for row in sorted(firsts, key=lambda row: (row.turn_at, row.id)):
         one = contenders.setdefault(
             row.team_id,
             Contender(

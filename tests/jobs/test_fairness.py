@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.jobs.fairness import Contender, Lane, Standing, Turn, expected_at, place, share_out
@@ -48,6 +48,7 @@ def test_inside_a_team_the_order_given_is_kept() -> None:
     assert [turn.job.int % 10_000 for turn in turns] == [0, 1, 2, 3, 4]
 
 
+@settings(max_examples=60)
 @given(st.lists(weights, min_size=1, max_size=6), st.integers(1, 60))
 def test_slots_that_are_filled_at_once_are_shared_by_weight_within_one(shares: list[float], slots: int) -> None:
     given_to = Counter(
@@ -79,6 +80,7 @@ class Work:
         return teams_of(turns)
 
 
+@settings(max_examples=60)
 @given(st.lists(weights, min_size=2, max_size=5))
 def test_one_slot_goes_round_by_weight_within_one_turn(shares: list[float]) -> None:
     work, turns = Work(shares, slots=1), Counter[int]()
@@ -89,6 +91,7 @@ def test_one_slot_goes_round_by_weight_within_one_turn(shares: list[float]) -> N
                 assert (turns[one] - 1) / weight <= turns[other] / others + 1e-9
 
 
+@settings(max_examples=60)
 @given(
     st.lists(weights, min_size=2, max_size=6), st.integers(1, 8),
     st.lists(st.integers(0, 5), min_size=0, max_size=200), st.data(),
@@ -96,7 +99,7 @@ def test_one_slot_goes_round_by_weight_within_one_turn(shares: list[float]) -> N
 def test_nobody_starves_whoever_comes_and_goes(
     shares: list[float], slots: int, before: list[int], data: st.DataObject
 ) -> None:
-    """Any past, in which teams wait or do not; then all wait, and a chosen one is served within one round of weights."""
+    """Any past, in which teams wait or do not; then all wait, and one of them is served within a round of weights."""
     work = Work(shares, slots)
     for waiting in before:
         work.turn([waiting % len(shares)])
@@ -106,6 +109,7 @@ def test_nobody_starves_whoever_comes_and_goes(
     assert served <= bound
 
 
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(weights, st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=6),
     st.integers(0, 20), st.integers(0, 20), st.integers(0, 20),
@@ -148,6 +152,7 @@ def test_accounts_are_apart() -> None:
     assert [turn.connection for turn in turns] == [OTHER]
 
 
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(weights, st.integers(0, 6), st.integers(1, 30)), min_size=1, max_size=5),
     st.integers(0, 29),

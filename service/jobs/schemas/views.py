@@ -10,6 +10,7 @@ from service.jobs.rules import State
 from service.jobs.schemas.approvals import ApprovalView
 from service.jobs.schemas.requests import Hyperparameters, Method, Register
 from service.jobs.schemas.results import JobError
+from service.jobs.schemas.waiting import Waiting
 from service.kit import ids, money
 
 
@@ -22,6 +23,7 @@ class JobView(BaseModel):
         description=f"One of {', '.join(State)}. New ones may appear; only the last three are final.",
         examples=[State.RUNNING],
     )
+    waiting: Waiting | None = Field(description="What it waits for, if it is not under way yet.")
     attention: str | None = Field(description="Why a person has to look at it, if so. Its money stays reserved.")
     model: str
     dataset: str
@@ -53,11 +55,12 @@ class JobView(BaseModel):
     estimated_finish: datetime | None
 
     @classmethod
-    def of(cls, job: Job) -> "JobView":
-        """The view of a row."""
+    def of(cls, job: Job, waiting: Waiting | None = None) -> "JobView":
+        """The view of a row, and what it waits for beyond what the row tells."""
         return cls(
             id=ids.show("job", job.id),
             state=job.state,
+            waiting=waiting or Waiting.by_state(job),
             attention=job.attention,
             model=job.base_model,
             dataset=ids.show("dset", job.dataset_id),
