@@ -37,6 +37,7 @@ class Tenant:
         self.team: Team = platform.team(
             budget=budget, name=f"The {word} team", cost_center=word, product=word, environment=word, contact=word
         )
+        assert self.team.operator.put(f"/v1/teams/{self.team.slug}/limits", {"weight": 1}).status_code == 200
         self._clients = {role: self.team.client(role) for role in ROLES}
         self.dataset = self.post_dataset(f"{word} tide")
         self.validation = self.post_dataset(f"{word} moon")
