@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service import catalog, connections, costs, tenants
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import Dataset
+from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
@@ -36,6 +37,7 @@ class DatasetFacts:
     storage_key: str
     format: str | None
     examples: int
+    warnings: int
     billing: tuple[Billing, ...]
     created_at: datetime
 
@@ -80,7 +82,7 @@ def facts_of(row: Dataset) -> DatasetFacts:
     return DatasetFacts(
         id=row.id, team_id=row.team_id, state=State(row.state), sha256=row.sha256 or "", bytes=row.bytes or 0,
         filename=row.filename, storage_key=row.storage_key, format=row.format, examples=row.examples or 0,
-        billing=_billing(row.billing), created_at=row.created_at,
+        warnings=row.warnings or 0, billing=_billing(row.billing), created_at=row.created_at,
     )  # fmt: skip
 
 
@@ -137,10 +139,10 @@ def limits(session: Session, team_id: UUID, at: datetime) -> tuple[Limit, ...]:
 
 
 def trainable_models(session: Session, team_id: UUID, at: datetime) -> list[catalog.BaseModelFacts]:
-    """The base models a team can train on chat data at that instant. Raises NoConnection."""
+    """The base models a team can train on conversations at that instant, by any method. Raises NoConnection."""
     connection = connections.of_team(session, tenants.team(session, team_id))
     models = catalog.trainable_models(session, connection.provider, at)
-    return [model for model in models if model.format == "chat" and "supervised" in model.methods]
+    return [model for model in models if model.format == formats.CHAT]
 
 
 def report(session: Session, team_id: UUID, dataset_id: UUID, at: datetime) -> ReportView:
@@ -172,7 +174,8 @@ def _prices(session: Session, dataset: DatasetFacts, at: datetime) -> list[Train
         models = trainable_models(session, dataset.team_id, at)
     except connections.NoConnection:
         return []
-    return [_price(session, dataset, model, at) for model in models]
+    method = formats.METHODS.get(dataset.format or "")
+    return [_price(session, dataset, model, at) for model in models if method in model.methods]
 
 
 def _price(session: Session, dataset: DatasetFacts, model: catalog.BaseModelFacts, at: datetime) -> TrainingPrice:

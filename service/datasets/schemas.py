@@ -58,7 +58,9 @@ class DatasetView(BaseModel):
     bytes: int | None = Field(description="Null while a part of another dataset is still to be made.")
     sha256: str | None = Field(description="Of the bytes as stored. The same bytes posted twice are one dataset.")
     state: State = Field(description="`received`, `validating`, then `ready` or, with errors in the report, `invalid`.")
-    format: str | None = Field(description="What the file was found to be; only `chat` can be trained on.")
+    format: str | None = Field(
+        description="What the file was found to be; trained on are `chat`, `preference` and `reinforcement`."
+    )
     examples: int | None = Field(description="Lines that are not empty; null for a format that is refused.")
     errors: int | None = Field(description="Problems that stop a job.")
     warnings: int | None = Field(description="Problems that do not.")

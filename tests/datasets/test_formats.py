@@ -1,18 +1,24 @@
-"""Files that are not chat JSONL: each is refused by its name, once."""
+"""Files that nothing can be trained on: each is refused by its name, once. Pairs and items, line by line."""
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 
 from service.datasets.rules.report import Report
+from service.provider.tokens import counter
 from tests.datasets.chat import TALK, file_of, found, good, line, read
 
 GRADED = {"messages": [{"role": "user", "content": "2+2?"}], "answer": "4"}
+PAIR: dict[str, Any] = {
+    "input": {"messages": TALK["messages"][:2]},
+    "preferred_output": [{"role": "assistant", "content": "Four."}],
+    "non_preferred_output": [{"role": "assistant", "content": "Five."}],
+}
 FILES = {
     "prompt_completion": file_of([line({"prompt": "Hi ->", "completion": " Hello"})] * 20),
-    "preference": file_of([line({"input": TALK, "preferred_output": [], "non_preferred_output": []})] * 20),
-    "reinforcement": file_of([line(GRADED)] * 20),
+    "chosen_rejected": file_of([line({"prompt": "2+2?", "chosen": "4", "rejected": "5"})] * 20),
     "question_answer": file_of([line({"question": "Why?", "answer": "Because."})] * 20),
     "instruction": file_of([line({"instruction": "Say", "input": "", "output": "x"})] * 20),
     "conversations": file_of([line({"conversations": [{"from": "human", "value": "Hi"}]})] * 20),
@@ -72,3 +78,65 @@ def test_a_chat_file_in_which_every_line_is_broken_is_told_line_by_line() -> Non
 def test_messages_without_an_answer_and_without_a_graders_keys_are_faulty_chat() -> None:
     report = read(file_of([line({"messages": TALK["messages"][:2]})] * 30))
     assert (report.format, report.problem_totals["no_assistant_message"]) == ("chat", 30)
+
+
+def altered(example: dict[str, Any], **change: Any) -> list[tuple[str, str]]:
+    """What is said about one line that differs from nineteen good ones."""
+    report = read(file_of([line(example | change), *[line(example)] * 19]))
+    assert {number for number, _, _ in found(report)} <= {None, 1}
+    return [(pointer, code) for number, pointer, code in found(report) if number == 1]
+
+
+def test_preference_pairs_are_read_and_counted_with_both_answers() -> None:
+    report = read(file_of([line(PAIR)] * 20))
+    assert (report.format, report.examples, report.errors, report.is_ready) == ("preference", 20, 0, True)
+    count = counter("o200k_base")
+    spoken = [*TALK["messages"][:2], PAIR["preferred_output"][0], PAIR["non_preferred_output"][0]]
+    each = sum(3 + count(message["role"]) + count(message["content"]) for message in spoken)
+    assert report.billing[0].billed_tokens == 20 * each
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"preferred_output": []}, [("/preferred_output", "wrong_type")]),
+        ({"non_preferred_output": [{"role": "user", "content": "?"}]}, [("/non_preferred_output", "wrong_type")]),
+        ({"input": {"messages": []}}, [("/input/messages", "empty_messages")]),
+        ({"input": "2+2?"}, [("/input", "wrong_type")]),
+        (
+            {"input": {"messages": [{"role": "boss", "content": "2+2?"}]}},
+            [("/input/messages/0/role", "unknown_role")],
+        ),
+        ({"preferred_output": [{"role": "assistant"}]}, [("/preferred_output/0", "missing_content")]),
+        ({"input": PAIR["input"] | {"tools": 1}}, [("/input/tools", "wrong_type")]),
+        ({"note": "x"}, [("/note", "unknown_key")]),
+    ],
+)
+def test_what_is_wrong_with_a_pair_is_told_where_it_is_and_once(
+    change: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    assert altered(PAIR, **change) == told
+
+
+def test_the_specifications_own_names_of_the_answers_are_not_those_of_the_service() -> None:
+    report = read(file_of([line({"input": TALK, "preferred_completion": [], "non_preferred_completion": []})] * 20))
+    assert report.format == "preference"
+    assert report.problem_totals["missing_key"] == 40
+
+
+def test_reinforcement_items_are_read_and_their_other_keys_are_the_graders() -> None:
+    report = read(file_of([line(GRADED)] * 20))
+    assert (report.format, report.examples, report.errors, report.is_ready) == ("reinforcement", 20, 0, True)
+    assert report.billing[0].billed_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"messages": TALK["messages"]}, [(f"/messages/{len(TALK['messages']) - 1}", "ends_without_question")]),
+        ({"messages": []}, [("/messages", "empty_messages")]),
+        ({"messages": [{"role": "user"}]}, [("/messages/0", "missing_content")]),
+    ],
+)
+def test_what_is_wrong_with_an_item_is_told_where_it_is(change: dict[str, Any], told: list[tuple[str, str]]) -> None:
+    assert altered(GRADED, **change) == told

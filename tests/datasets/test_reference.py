@@ -10,6 +10,7 @@ import pytest
 
 from service.datasets.rules.counting import notebook_tokens
 from service.datasets.rules.epochs import default_epochs
+from service.datasets.rules.formats import METHODS
 from service.datasets.rules.problems import Severity
 from service.datasets.rules.report import Limit
 from service.provider import tokens
@@ -50,11 +51,25 @@ def test_real_chat_files_have_no_error(name: str, rows: int) -> None:
 @pytest.mark.parametrize(
     ("name", "found_format"),
     [
-        ("sarcasm_qa.jsonl", "question_answer"),
         ("orca_dpo_pairs_validation.jsonl", "preference"),
         ("countdown_rft_train_100.jsonl", "reinforcement"),
         ("countdown_rft_valid_50.jsonl", "reinforcement"),
         ("rft_toolcall_train.jsonl", "reinforcement"),
+    ],
+)
+def test_real_pairs_and_items_have_no_error_and_cost_what_the_emulator_bills(name: str, found_format: str) -> None:
+    from emulator.validation import examine
+
+    report = read(data(name))
+    assert (report.format, report.errors) == (found_format, 0)
+    billed = examine(data(name), O200K, report.billing[0].limit, METHODS[found_format]).tokens
+    assert report.billing[0].billed_tokens == billed
+
+
+@pytest.mark.parametrize(
+    ("name", "found_format"),
+    [
+        ("sarcasm_qa.jsonl", "question_answer"),
         ("selfinstruct_t0_ag_news_classify.jsonl", "prompt_completion"),
         ("selfinstruct_t0_amazon_polarity_Is_this_product_review_positive.jsonl", "prompt_completion"),
         ("banking77_train.csv", "csv"),

@@ -139,7 +139,7 @@ def test_every_rule_can_be_broken() -> None:
     elsewhere = {
         "unsupported_format", "too_many_errors", "empty_file", "too_few_examples", "few_examples", "line_too_long",
         "invalid_utf8", "invalid_json", "nested_too_deep", "not_an_object", "empty_line", "lone_surrogate",
-        "example_too_long",
+        "example_too_long", "ends_without_question", "whole_invalid", "empty_part",
     }  # fmt: skip
     assert broken | elsewhere == RULES.keys()
 

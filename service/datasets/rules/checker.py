@@ -8,11 +8,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import MsgspecError
 
-from service.datasets.rules import counting, exact, formats, plain
+from service.datasets.rules import counting, exact, formats, items, pairs, plain
 from service.datasets.rules.counting import Count, Pieces
 from service.datasets.rules.lines import Line, Unreadable, has_lone_surrogate, numbered, read_json
 from service.datasets.rules.problems import (
@@ -51,7 +51,7 @@ def check(
     head = list(_head(lines))
     found = formats.detect([line for _, line in head if line and not line.isspace()])
     tally = Tally(counters, limits, trains=trains)
-    if found.name == formats.CHAT:
+    if tally.reads(found.name):
         for number, line in chain(head, lines):
             tally.line(number, line)
             if tally.problems.severities[Severity.ERROR] >= errors_max:
@@ -80,6 +80,20 @@ def _head(lines: Iterator[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
             return
 
 
+class Shape(NamedTuple):
+    """What there is to say about a line of a format, and what of it is counted where that is no error."""
+
+    findings: Callable[[Any], Iterator[exact.Finding]]
+    pieces_of: Callable[[dict[str, Any]], Pieces]
+
+
+_SHAPES: Final = {
+    formats.CHAT: Shape(exact.findings, counting.pieces_of),
+    formats.PREFERENCE: Shape(pairs.findings, pairs.pieces_of),
+    formats.REINFORCEMENT: Shape(items.findings, counting.pieces_of),
+}
+
+
 class Tally:
     """What was found so far."""
 
@@ -88,6 +102,7 @@ class Tally:
         self._count = {encoding: counting.memoised(count) for encoding, count in counters.items()}
         self._limits = limits
         self._tools = plain.ToolReader()
+        self._format, self._shape = formats.CHAT, _SHAPES[formats.CHAT]
         self.problems = Problems()
         self._lines = 0
         self._examples: int | None = 0
@@ -95,6 +110,12 @@ class Tally:
         self._messages = Spread()
         self._tokens = {encoding: Spread() for encoding in counters}
         self._learned = {encoding: Spread() for encoding in counters}
+
+    def reads(self, name: str) -> bool:
+        """Whether lines of that format can be read; those that come are then taken to be of it."""
+        if name in _SHAPES:
+            self._format, self._shape = name, _SHAPES[name]
+        return name in _SHAPES
 
     def line(self, number: int, line: Line) -> None:
         """Check and count one line."""
@@ -106,7 +127,7 @@ class Tally:
         if line is None:
             self.problems.add(number, "", "line_too_long", limit_mib=LINE_BYTES_MAX // 1024**2)
             return
-        pieces = self._plain_pieces(line)
+        pieces = self._plain_pieces(line) if self._format == formats.CHAT else None
         if pieces is None:
             pieces = self._exact_pieces(number, line)
         if pieces is not None:
@@ -127,13 +148,13 @@ class Tally:
             self.problems.add(number, "", unreadable.code, **unreadable.facts)
             return None
         sound = True
-        for finding in exact.findings(example):
+        for finding in self._shape.findings(example):
             self.problems.add(number, finding.pointer, finding.code, **finding.facts)
             sound = sound and RULES[finding.code][0] is Severity.WARNING
         if halved:
             self.problems.add(number, "", "lone_surrogate")
         try:
-            return counting.pieces_of(example) if sound else None
+            return self._shape.pieces_of(example) if sound else None
         except RecursionError:  # tools that could just be read cannot always be written
             self.problems.add(number, "", "nested_too_deep")
             return None
@@ -162,7 +183,7 @@ class Tally:
         self.problems.add(None, "", "too_many_errors", line=number, errors=self.problems.severities[Severity.ERROR])
 
     def conclude(self) -> None:
-        """Say what only the end of a chat file shows: whether there are enough examples."""
+        """Say what only the end of a file shows: whether there are enough examples."""
         if not self._examples:
             self.problems.add(None, "", "empty_file")
         elif not self._trains:

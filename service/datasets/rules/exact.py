@@ -40,28 +40,36 @@ def findings(example: Any) -> Iterator[Finding]:
     if messages is None:
         yield Finding("", "missing_messages", {"found": describe(example)})
         return
-    yield from _unknown_keys("", example, EXAMPLE_KEYS, "a chat example")
+    yield from unknown_keys("", example, EXAMPLE_KEYS, "a chat example")
+    yield from message_findings(example)
+    if isinstance(messages, list) and messages:
+        yield from _lesson(messages)
+        yield from exchange_findings(example)
+
+
+def message_findings(example: dict[str, Any]) -> Iterator[Finding]:
+    """What is wrong with what an example offers and with each of its messages, taken by itself."""
     yield from _declarations(example)
+    messages = example["messages"]
     if not isinstance(messages, list):
-        yield _wrong("/messages", "'messages'", "a list")
+        yield wrong("/messages", "'messages'", "a list")
     elif not messages:
         yield Finding("/messages", "empty_messages")
     else:
         for index, message in enumerate(messages):
             yield from _message(f"/messages/{index}", message)
-        yield from _conversation(messages, tools.declared(example))
 
 
 def _declarations(example: dict[str, Any]) -> Iterator[Finding]:
     if not isinstance(example.get("parallel_tool_calls", False), bool):
-        yield _wrong("/parallel_tool_calls", "'parallel_tool_calls'", "true or false")
+        yield wrong("/parallel_tool_calls", "'parallel_tool_calls'", "true or false")
     for pointer, code, facts in tools.declaration_findings(example):
         yield Finding(pointer, code, facts)
 
 
 def _message(at: str, message: Any) -> Iterator[Finding]:
     if not isinstance(message, dict):
-        yield _wrong(at, "A message", "an object")
+        yield wrong(at, "A message", "an object")
         return
     role = message.get("role")
     if role is None:
@@ -69,7 +77,7 @@ def _message(at: str, message: Any) -> Iterator[Finding]:
     elif not isinstance(role, str) or role not in _KEYS:
         yield Finding(f"{at}/role", "unknown_role", {"role": label(role)})
     else:
-        yield from _unknown_keys(at, message, _KEYS[role], f"a message of the role '{role}'", but={"weight"})
+        yield from unknown_keys(at, message, _KEYS[role], f"a message of the role '{role}'", but={"weight"})
     yield from _name(at, message)
     yield from _weight(at, message)
     yield from _content(at, message)
@@ -82,7 +90,7 @@ def _message(at: str, message: Any) -> Iterator[Finding]:
 def _name(at: str, message: dict[str, Any]) -> Iterator[Finding]:
     name = message.get("name")
     if name is not None and not isinstance(name, str):
-        yield _wrong(f"{at}/name", "'name'", "a string")
+        yield wrong(f"{at}/name", "'name'", "a string")
     elif message.get("role") == "function" and not name:
         yield Finding(at, "missing_key", {"what": "'name'"})
 
@@ -100,7 +108,7 @@ def _weight(at: str, message: dict[str, Any]) -> Iterator[Finding]:
 def _content(at: str, message: dict[str, Any]) -> Iterator[Finding]:
     content, role = message.get("content"), message.get("role")
     if not isinstance(message.get("refusal"), str | None):
-        yield _wrong(f"{at}/refusal", "'refusal'", "a string")
+        yield wrong(f"{at}/refusal", "'refusal'", "a string")
     instead = role == "assistant" and any(message.get(key) for key in ("tool_calls", "function_call", "refusal"))
     if content is None:
         if not instead:
@@ -109,7 +117,7 @@ def _content(at: str, message: dict[str, Any]) -> Iterator[Finding]:
         for index, part in enumerate(content):
             yield from _part(f"{at}/content/{index}", part, role)
     elif not isinstance(content, str):
-        yield _wrong(f"{at}/content", "'content'", "a string or a list of parts")
+        yield wrong(f"{at}/content", "'content'", "a string or a list of parts")
     if content in ("", []) and not instead:
         yield Finding(f"{at}/content", "empty_content")
 
@@ -118,8 +126,8 @@ def _part(at: str, part: Any, role: Any) -> Iterator[Finding]:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind == "text":
         if not isinstance(part.get("text"), str):
-            yield _wrong(f"{at}/text", "'text'", "a string")
-        yield from _unknown_keys(at, part, frozenset({"type", "text"}), "a text part")
+            yield wrong(f"{at}/text", "'text'", "a string")
+        yield from unknown_keys(at, part, frozenset({"type", "text"}), "a text part")
     elif kind == "image_url":
         yield from _image(at, part, role)
     else:
@@ -131,15 +139,15 @@ def _image(at: str, part: dict[str, Any], role: Any) -> Iterator[Finding]:
         yield Finding(at, "image_not_user")
     image = part.get("image_url")
     if not isinstance(image, dict):
-        yield _wrong(f"{at}/image_url", "'image_url'", "an object with a 'url'")
+        yield wrong(f"{at}/image_url", "'image_url'", "an object with a 'url'")
     elif not (isinstance(image.get("url"), str) and image["url"].startswith(_IMAGE_SCHEMES)):
         yield Finding(f"{at}/image_url/url", "image_url_invalid")
     elif image.get("detail", "auto") not in ("low", "high", "auto"):
-        yield _wrong(f"{at}/image_url/detail", "'detail'", "low, high or auto")
+        yield wrong(f"{at}/image_url/detail", "'detail'", "low, high or auto")
 
 
-def _conversation(messages: list[Any], declared: frozenset[str]) -> Iterator[Finding]:
-    """What can only be seen across messages: who speaks last, whether anything is learned, which call is answered."""
+def _lesson(messages: list[Any]) -> Iterator[Finding]:
+    """Whether there is something to learn: the assistant speaks, has the last word, and that counts."""
     well_formed = [message for message in messages if isinstance(message, dict)]
     spoken = [message for message in well_formed if message.get("role") == "assistant"]
     if not spoken:
@@ -148,6 +156,12 @@ def _conversation(messages: list[Any], declared: frozenset[str]) -> Iterator[Fin
         yield Finding(f"/messages/{len(messages) - 1}", "last_message_not_assistant")
     if spoken and all(message.get("weight", 1) == 0 for message in spoken):
         yield Finding("/messages", "nothing_to_learn")
+
+
+def exchange_findings(example: dict[str, Any]) -> Iterator[Finding]:
+    """What can only be seen across the messages of an example: how many images, which call is answered."""
+    messages, declared = example["messages"], tools.declared(example)
+    well_formed = [message for message in messages if isinstance(message, dict)]
     images = sum(_is_image(part) for message in well_formed for part in _parts(message))
     if images > IMAGES_MAX:
         yield Finding("/messages", "too_many_images", {"images": images})
@@ -164,13 +178,15 @@ def _is_image(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "image_url"
 
 
-def _unknown_keys(
+def unknown_keys(
     at: str, found: dict[str, Any], known: frozenset[str], where: str, *, but: set[str] | None = None
 ) -> Iterator[Finding]:
+    """Keys that are not part of what stands at `at`."""
     for key in sorted(found.keys() - known - (but or set())):
         if found[key] is not None:  # SDKs write what is absent as null
             yield Finding(at + step(key), "unknown_key", {"key": label(key), "where": where})
 
 
-def _wrong(pointer: str, what: str, expected: str) -> Finding:
+def wrong(pointer: str, what: str, expected: str) -> Finding:
+    """Something is of another type than it must be."""
     return Finding(pointer, "wrong_type", {"what": what, "expected": expected})

@@ -1,4 +1,4 @@
-"""Which format is this file in? Seen from its first lines; only chat JSONL is trained on, everything else is named.
+"""Which format is this file in? Seen from its first lines; what nothing can be trained on is named too.
 
 Formats and their keys: openai.md §3.1 chat, §3.3 preference pairs, §3.4 reinforcement items, §3.5 prompt/completion.
 """
@@ -13,6 +13,11 @@ from typing import Any, Final
 from service.datasets.rules.problems import label
 
 CHAT: Final = "chat"
+PREFERENCE: Final = "preference"
+REINFORCEMENT: Final = "reinforcement"
+METHODS: Final = {CHAT: "supervised", PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}
+"""Format → the method that trains on it. Others are not trained on."""
+
 EXAMPLE_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 CHAT_EXAMPLE: Final = '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 
@@ -35,20 +40,20 @@ _MAGIC: Final = (
     (b"\xff\xfe", Format("utf16", "UTF-16 text, where UTF-8 is needed")),
     (b"\xfe\xff", Format("utf16", "UTF-16 text, where UTF-8 is needed")),
 )
-_PREFERENCE: Final = Format("preference", "preference pairs (the format of the DPO method)")
+_PREFERENCE: Final = Format(PREFERENCE, "preference pairs")
 _COMPLETION: Final = Format("prompt_completion", "prompt/completion pairs (the format of models now retired)")
 _KEYS: Final = (  # the first whose keys are all there
     ({"input", "preferred_output"}, _PREFERENCE),
     ({"input", "non_preferred_output"}, _PREFERENCE),
     ({"input", "preferred_completion"}, _PREFERENCE),  # the specification's name, which the API never took (§3.3)
-    ({"chosen", "rejected"}, Format("preference", "preference pairs of chosen and rejected answers")),
+    ({"chosen", "rejected"}, Format("chosen_rejected", "pairs of chosen and rejected answers")),
     ({"prompt", "completion"}, _COMPLETION),
     ({"question", "answer"}, Format("question_answer", "question/answer pairs")),
     ({"instruction", "output"}, Format("instruction", "instruction/output pairs")),
     ({"conversations"}, Format("conversations", "conversations in the ShareGPT format")),
     ({"contents"}, Format("contents", "conversations in the Gemini format")),
 )
-_REINFORCEMENT: Final = Format("reinforcement", "reinforcement items (messages without an answer, and a grader's keys)")
+_REINFORCEMENT: Final = Format(REINFORCEMENT, "reinforcement items")
 _ARRAY: Final = Format("json", "one JSON document, where every line must be an object of its own")
 _BROKEN: Final = Format("broken", "lines that are not JSON")
 

@@ -34,7 +34,10 @@ E, W = Severity.ERROR, Severity.WARNING
 RULES: Final[dict[str, tuple[Severity, str]]] = {
     # The file.
     # §3.1, §3.9 "Unexpected file format"
-    "unsupported_format": (E, "This looks like {found}. Training data is chat JSONL, one object a line: {chat}"),
+    "unsupported_format": (
+        E,
+        "This looks like {found}. Data is JSONL of chats, preference pairs or items; of chats a line is {chat}",
+    ),
     "empty_file": (E, "There is no example in this file."),  # §3
     "too_few_examples": (E, "At least 10 examples are needed; there are only {examples}."),  # §3.6 invalid_n_examples
     "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
@@ -59,6 +62,10 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "missing_key": (E, "{what} is missing."),  # §3.1, the schema; §3.9 "Discriminator 'role' is missing"
     "unknown_key": (W, "{key} is not part of {where}; the provider may refuse it."),  # §3.1: rejected once, MEM
     "no_assistant_message": (E, "No message has the role 'assistant': there is nothing to learn from."),  # §3.1
+    "ends_without_question": (
+        E,
+        "The last message must be the user's or developer's; the answer is a key of its own.",
+    ),  # §3.4
     "last_message_not_assistant": (W, "The last message is not the assistant's."),  # §3.1: "practically last"
     "nothing_to_learn": (W, "Every assistant message has weight 0: there is nothing to learn from."),  # §3.1
     # §3.6: truncated from the end
