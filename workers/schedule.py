@@ -32,8 +32,15 @@ def purge_idempotency_keys() -> None:
         idempotency.purge(session)
 
 
+def purge_provider_webhooks() -> None:
+    """Forget which webhooks came, once providers do not repeat them any more."""
+    with unit_of_work(SYSTEM) as session:
+        connections.purge_webhooks(session)
+
+
 TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "idempotency.purge": (3600.0, purge_idempotency_keys),
+    "connections.purge_webhooks": (3600.0, purge_provider_webhooks),
     "datasets.sweep_uploads": (3600.0, dataset_flows.sweep_uploads),
     "jobs.janitor": (settings().janitor_seconds, job_flows.sweep_jobs),
     "jobs.sweep_orphans": (86_400.0, job_flows.sweep_orphans),
@@ -64,6 +71,7 @@ STEPS: Final = (
     Step(jobs.PREPARE, job_flows.prepare),
     Step(jobs.SUBMIT, job_flows.submit),
     Step(jobs.FOLLOW, job_flows.follow),
+    Step(jobs.COLLECT, job_flows.collect, short=False),
     Step(jobs.EXPIRE, job_flows.expire),
     Step(registry.PROBE, registry_flows.probe),
     Step(connections.TEST, connection_flows.test),

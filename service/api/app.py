@@ -24,10 +24,13 @@ from service.api import (
     handlers,
     health,
     job_actions,
+    job_pauses,
+    job_results,
     jobs,
     limits,
     me,
     models,
+    provider_webhooks,
     streams,
     teams,
     uploads,
@@ -42,8 +45,9 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
-    datasets.router, jobs.router, job_actions.router, approvals.router, streams.router, costs.router, models.router,
-    explain.router, attention.router, health.router,
+    datasets.router, jobs.router, job_actions.router, job_pauses.router, job_results.router, approvals.router,
+    streams.router, costs.router, models.router, provider_webhooks.router, explain.router, attention.router,
+    health.router,
 )  # fmt: skip
 
 

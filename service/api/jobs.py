@@ -119,14 +119,6 @@ def list_job_events(
         return jobs.JobEventPage(data=data, has_more=has_more, last_seq=data[-1].seq if data else after)
 
 
-@router.get("/v1/jobs/{job}/metrics", summary="Read a job's curves", responses=problems(401, 403, 404))
-def list_job_metrics(job: JobRef, actor: MayRead) -> jobs.JobMetrics:
-    """Loss and token accuracy by step, as the provider measured them."""
-    with read_only(actor) as session:
-        rows = jobs.metrics(session, jobs.get(session, actor.team, job))
-        return jobs.JobMetrics(data=[jobs.JobMetricView.of(row) for row in rows])
-
-
 @router.post("/v1/jobs/{job}/cancel", status_code=202, summary="Cancel a job", responses=problems(401, 403, 404, 409))
 def cancel_job(job: JobRef, actor: MayWrite) -> jobs.JobView:
     """End the job. It is a race: the outcome is what the provider says, and the money stays held until then.

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response, Security
 
-from service import registry
+from service import jobs, registry
 from service.api.answers import ALIAS_DEFAULT, SCOPE
 from service.api.deps import BEARER, MayAsTeam
 from service.api.errors import problems
@@ -36,6 +36,23 @@ def get_model(name: Name, actor: Annotated[Actor, MayAsTeam("models:read")]) -> 
     """One model with its versions, newest first, and its aliases."""
     with read_only(actor) as session:
         return registry.find_model(session, actor.team, name)
+
+
+@router.post(
+    "/v1/models/{name}/versions",
+    status_code=201,
+    summary="Make a job's model a version",
+    responses=problems(401, 403, 404, 409, 422, 503),
+)
+def create_version(
+    name: Name, body: jobs.VersionRequest, actor: Annotated[Actor, MayAsTeam("models:write")]
+) -> registry.VersionView:
+    """Add a checkpoint of a job, or its final model, as the next version; the model is made if the name is new.
+
+    It is `loading` until the provider answers for it, like any other. Repeating it gives the version it became.
+    """
+    with unit_of_work(actor) as session:
+        return jobs.register_version(session, actor, name, body)
 
 
 @router.put(

@@ -11,17 +11,36 @@ from service.jobs.approvals import approve, decline
 from service.jobs.attention import dismiss_stray, give_up, strays
 from service.jobs.commands import submit
 from service.jobs.errors import UnknownJob
+from service.jobs.exports import metrics_as_csv
+from service.jobs.hints import hint, watch
 from service.jobs.lifecycle import cancel, move
-from service.jobs.models import EXPIRE, FOLLOW, PREPARE, SUBMIT, Job, JobEvent, StrayJob
+from service.jobs.models import COLLECT, EXPIRE, FOLLOW, PREPARE, SUBMIT, Job, JobEvent, StrayJob
+from service.jobs.pauses import pause, resume
 from service.jobs.places import waiting
 from service.jobs.planning import estimate
-from service.jobs.queries import Cursor, Head, events, events_beyond, get, heads, metrics, page, slots_held
+from service.jobs.queries import (
+    Cursor,
+    Head,
+    checkpoints,
+    events,
+    events_beyond,
+    get,
+    heads,
+    metrics,
+    page,
+    slots_held,
+)  # fmt: skip
 from service.jobs.repeats import clone, retry
+from service.jobs.results import advise, read_results, register_version
 from service.jobs.rules import ARROWS, State
 from service.jobs.schemas import (
+    AdviceView,
+    Checkpoints,
+    CheckpointView,
     CloneRequest,
     Decline,
     Estimate,
+    JobAdvice,
     JobEventPage,
     JobEventView,
     JobMetrics,
@@ -29,14 +48,17 @@ from service.jobs.schemas import (
     JobRequest,
     JobView,
     MoveRequest,
+    VersionRequest,
     Waiting,
 )  # fmt: skip
 from service.jobs.turns import grant as grant_turns
 
 __all__ = [
-    "ARROWS", "EXPIRE", "FOLLOW", "PREPARE", "SUBMIT", "CloneRequest", "Cursor", "Decline", "Estimate", "Head", "Job",
-    "JobEvent", "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "MoveRequest",
-    "State", "StrayJob", "UnknownJob", "Waiting", "approve", "cancel", "clone", "decline", "dismiss_stray", "estimate",
-    "events", "events_beyond", "get", "give_up", "grant_turns", "heads", "metrics", "move", "open_on", "page", "retry",
-    "slots_held", "strays", "submit", "waiting", "wake_all",
+    "ARROWS", "COLLECT", "EXPIRE", "FOLLOW", "PREPARE", "SUBMIT", "AdviceView", "CheckpointView", "Checkpoints",
+    "CloneRequest", "Cursor", "Decline", "Estimate", "Head", "Job", "JobAdvice", "JobEvent", "JobEventPage",
+    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "MoveRequest", "State", "StrayJob",
+    "UnknownJob", "VersionRequest", "Waiting", "advise", "approve", "cancel", "checkpoints", "clone", "decline",
+    "dismiss_stray", "estimate", "events", "events_beyond", "get", "give_up", "grant_turns", "heads", "hint",
+    "metrics", "metrics_as_csv", "move", "open_on", "page", "pause", "read_results", "register_version", "resume",
+    "retry", "slots_held", "strays", "submit", "waiting", "wake_all", "watch",
 ]  # fmt: skip

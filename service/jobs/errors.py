@@ -106,3 +106,27 @@ class NotAtProvider(Conflict):
     """Job {job} is {state}, so there is nothing to {wish}: only a job that is with the provider can be."""
 
     code = "job_not_at_provider"
+
+
+class ResultsNotReady(NotFound):
+    """The results of job {job} are not there yet: they are fetched soon after its end; it is {state}."""
+
+    code = "results_not_ready"
+
+
+class NoResults(NotFound):
+    """Job {job} has no table of results: the provider gave none that could be read."""
+
+    code = "no_results"
+
+
+class CheckpointNotFound(NotFound):
+    """Job {job} has no checkpoint at step {step}. GET /v1/jobs/{job}/checkpoints lists those it has."""
+
+    code = "checkpoint_not_found"
+
+
+class JobHasNoModel(Conflict):
+    """Job {job} has no finished model: it is {state}."""
+
+    code = "job_has_no_model"

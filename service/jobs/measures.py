@@ -50,12 +50,6 @@ def of_event(data: Mapping[str, Any]) -> Measured | None:
     return _measured({name: value for name, value in _flat(data, "") if value is not None})
 
 
-def is_header(line: bytes) -> bool:
-    """Whether a result file's first line is a table's header, and not the beginning of base64, which has no commas."""
-    names = line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").strip().lower().split(",")
-    return len(names) > 1 and "step" in [name.strip().strip('"') for name in names]
-
-
 def of_table(lines: Iterable[str]) -> Iterator[Measured]:
     """The steps of a result file, from its header on. A line that names no step, or cannot be read, is left out."""
     table = csv.reader(lines)

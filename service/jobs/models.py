@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.jobs.rules import TO_FOLLOW, TO_PREPARE, TO_SUBMIT, State
+from service.jobs.rules import TERMINAL, TO_FOLLOW, TO_PREPARE, TO_SUBMIT, State
 from service.kit import money
 from service.kit.db import Base
 from service.kit.work import Kind, Work
@@ -244,5 +244,7 @@ PREPARE: Final = Kind("jobs.prepare", Job, frozenset(TO_PREPARE), queue="jobs", 
 SUBMIT: Final = Kind("jobs.submit", Job, frozenset(TO_SUBMIT), queue="jobs", batch=10)
 # A cancelling job is followed too: either the provider has it, or that has to be found out first.
 FOLLOW: Final = Kind("jobs.follow", Job, frozenset(TO_FOLLOW | {State.CANCELLING}), queue="following", batch=200)
+# What came out of a job is fetched once it has ended; its state is never touched again.
+COLLECT: Final = Kind("jobs.collect", Job, frozenset(TERMINAL), queue="following", batch=10)
 # A copy at the provider falls due when nobody has used it for long enough.
 EXPIRE: Final = Kind("jobs.expire_files", ProviderFile, frozenset({"present"}), queue="following", batch=20)

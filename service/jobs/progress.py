@@ -12,6 +12,7 @@ from service.jobs import measures, queries, rules, turns
 from service.jobs.models import Job, JobEvent, JobMetric
 from service.jobs.rules import State
 from service.kit import ids, money, work
+from service.kit.identity import Actor, worker_for
 from service.provider.shapes import RemoteEvent
 
 
@@ -67,20 +68,33 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
     job.trained_tokens = tokens
     job.finished_at = at
     if state == State.SUCCEEDED and job.register_name and job.fine_tuned_model:
-        version = registry.register(
-            session,
-            team_id=job.team_id,
-            name=job.register_name,
-            job_id=job.id,
-            provider_model_id=job.fine_tuned_model,
-            base_model=job.base_model,
-            connection_id=job.connection_id,
-            dataset_id=job.dataset_id,
-            shutdown_date=catalog.base_model(session, job.provider, job.base_model).shutdown_date,
-        )
+        version = register(
+            session, worker_for(job.team_id), job,
+            name=job.register_name, model=job.fine_tuned_model, promote_to=job.register_alias,
+        )  # fmt: skip
         say(session, job, at, "message", f"Registered as version {version.number} of {job.register_name}.")
     turns.release(job)
     work.finish(job)
+    work.wake(job)  # what came out of it is still to be collected
+
+
+def register(
+    session: Session, actor: Actor, job: Job, *, name: str, model: str, promote_to: str | None = None
+) -> registry.VersionFacts:
+    """Make a model of the job the next version under `name`; the same model again is the version it already is."""
+    return registry.register(
+        session,
+        actor,
+        team_id=job.team_id,
+        name=name,
+        job_id=job.id,
+        provider_model_id=model,
+        base_model=job.base_model,
+        connection_id=job.connection_id,
+        dataset_id=job.dataset_id,
+        shutdown_date=catalog.base_model(session, job.provider, job.base_model).shutdown_date,
+        promote_to=promote_to,
+    )
 
 
 def frozen(price_id: UUID | None) -> UUID:

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, Uuid, column, func, select, values
 from sqlalchemy.orm import Session
 
 from service.jobs.errors import UnknownJob
-from service.jobs.models import Job, JobEvent, JobMetric
+from service.jobs.models import Job, JobCheckpoint, JobEvent, JobMetric
 from service.jobs.rules import TERMINAL
 from service.kit import ids, pages
 
@@ -95,16 +95,39 @@ def events_beyond(
     return found
 
 
-def metrics(session: Session, job: Job) -> Sequence[JobMetric]:
-    """All metrics of a job, by step."""
+def metrics(session: Session, job: Job, *, after: int = -1) -> Sequence[JobMetric]:
+    """The metrics of a job, by step, from the one beyond `after` on."""
     return session.scalars(
-        select(JobMetric).where(JobMetric.team_id == job.team_id, JobMetric.job_id == job.id).order_by(JobMetric.step)
+        select(JobMetric)
+        .where(JobMetric.team_id == job.team_id, JobMetric.job_id == job.id, JobMetric.step > after)
+        .order_by(JobMetric.step)
     ).all()
 
 
-def fingerprints(session: Session, job: Job) -> set[str]:
-    """Which of the provider's events a job already has."""
+def checkpoints(session: Session, job: Job) -> Sequence[JobCheckpoint]:
+    """The checkpoints of a job, by step; none before they were collected."""
+    return session.scalars(
+        select(JobCheckpoint)
+        .where(JobCheckpoint.team_id == job.team_id, JobCheckpoint.job_id == job.id)
+        .order_by(JobCheckpoint.step)
+    ).all()
+
+
+def known_fingerprints(session: Session, team_id: UUID, job_id: UUID, told: Collection[str]) -> set[str]:
+    """Which of these events of the provider's a job already has."""
     found = session.scalars(
-        select(JobEvent.fingerprint).where(JobEvent.team_id == job.team_id, JobEvent.job_id == job.id)
+        select(JobEvent.fingerprint).where(
+            JobEvent.team_id == team_id, JobEvent.job_id == job_id, JobEvent.fingerprint.in_(told)
+        )
     )
     return {one for one in found if one is not None}
+
+
+def known_steps(session: Session, job: Job, told: Collection[int]) -> set[int]:
+    """Which of these steps a job already has metrics of."""
+    found = session.scalars(
+        select(JobMetric.step).where(
+            JobMetric.team_id == job.team_id, JobMetric.job_id == job.id, JobMetric.step.in_(told)
+        )
+    )
+    return set(found)

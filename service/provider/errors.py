@@ -42,6 +42,10 @@ class Unknown(ProviderError):
     """A timeout, a broken connection, 408, 409 or 5xx: the effect may have happened. To be looked up, never guessed."""
 
 
+class Unusable(ProviderError):
+    """It answered, but with something that cannot be what was asked for. Asking again may bring the same."""
+
+
 class Paused(ProviderError):
     """Nothing was sent: the account is left alone for now, by an operator, by its circuit or by its pace."""
 

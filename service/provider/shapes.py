@@ -80,6 +80,17 @@ class RemoteJob:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteCheckpoint:
+    """A model as it was after one step of a job."""
+
+    id: str
+    step: int
+    model: str
+    metrics: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteEvent:
     """One event of a job. Ids may differ between two calls (seen at Azure), so `fingerprint` tells events apart."""
 

@@ -1,25 +1,35 @@
 """Models, their versions, and the aliases that say which version is served.
 
-Invariants: versions of a model are numbered 1, 2, 3 … in the order of their registration, and one job makes at most
-one; an alias only ever points at a version of its own model that was ready when it was moved there. Whoever resolves
-from memory is told of every move by `NOTIFY resolve_changed`.
+Invariants: versions of a model are numbered 1, 2, 3 … in the order of their registration, and each tuned model of a job
+(the final one, or a checkpoint) is at most one; an alias only ever points at a version of its own model that was ready
+when it was moved there. Whoever resolves from memory is told of every move by `NOTIFY resolve_changed`.
 """
 
 from service.registry.commands import promote, register
 from service.registry.errors import (
     BadName,
     ModelNotFound,
+    ModelRegistered,
     NothingServed,
     VersionNotFound,
     VersionNotReady,
 )
 from service.registry.models import PROBE
-from service.registry.queries import Resolution, Snapshot, VersionFacts, find_model, list_models, load_snapshot
+from service.registry.queries import (
+    Resolution,
+    Snapshot,
+    VersionFacts,
+    find_model,
+    find_version,
+    list_models,
+    load_snapshot,
+)  # fmt: skip
 from service.registry.rules import State, check_name
 from service.registry.schemas import AliasView, ModelView, Promotion, ResolutionView, VersionView
 
 __all__ = [
-    "PROBE", "AliasView", "BadName", "ModelNotFound", "ModelView", "NothingServed", "Promotion", "Resolution",
-    "ResolutionView", "Snapshot", "State", "VersionFacts", "VersionNotFound", "VersionNotReady", "VersionView",
-    "check_name", "find_model", "list_models", "load_snapshot", "promote", "register",
+    "PROBE", "AliasView", "BadName", "ModelNotFound", "ModelRegistered", "ModelView", "NothingServed", "Promotion",
+    "Resolution", "ResolutionView", "Snapshot", "State", "VersionFacts", "VersionNotFound", "VersionNotReady",
+    "VersionView", "check_name", "find_model", "find_version", "list_models", "load_snapshot", "promote",
+    "register",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from service.kit import work
 from service.kit.identity import Actor, worker_for
 from service.kit.ids import new_id, show
 from service.registry import queries, rules
-from service.registry.errors import ModelNotFound, VersionNotFound, VersionNotReady
+from service.registry.errors import ModelNotFound, ModelRegistered, VersionNotFound, VersionNotReady
 from service.registry.models import Alias, Model, ModelVersion
 from service.registry.queries import VersionFacts
 from service.registry.rules import State
@@ -21,6 +21,7 @@ from service.registry.schemas import AliasView
 
 def register(
     session: Session,
+    actor: Actor,
     *,
     team_id: UUID,
     name: str,
@@ -32,16 +33,23 @@ def register(
     shutdown_date: date | None,
     promote_to: str | None = None,
 ) -> VersionFacts:
-    """Add a job's model as the next version under `name`, made if new; the same job again gets the version it has.
+    """Add a model of a job as the next version under `name`, made if new; the same again gets the version it has.
 
     The version is `loading` and due: a worker asks the provider until it answers. Then the alias `promote_to` is moved.
+    Raises ModelRegistered for a model that is a version under another name.
     """
     rules.check_name(name, pointer="#/register/name")
     model_id = _locked_model(session, team_id, name)
     known = session.scalars(
-        select(ModelVersion).where(ModelVersion.team_id == team_id, ModelVersion.job_id == job_id)
+        select(ModelVersion).where(
+            ModelVersion.team_id == team_id,
+            ModelVersion.job_id == job_id,
+            ModelVersion.provider_model_id == provider_model_id,
+        )
     ).one_or_none()
     if known is not None:
+        if known.model_id != model_id:
+            raise ModelRegistered(model=provider_model_id, version=known.number)
         return VersionFacts(known.id, known.model_id, known.number)
     of_model = (ModelVersion.team_id == team_id, ModelVersion.model_id == model_id)
     number = 1 + (session.scalar(select(func.max(ModelVersion.number)).where(*of_model)) or 0)
@@ -64,7 +72,7 @@ def register(
     session.flush()
     audit.record(
         session,
-        worker_for(team_id),
+        actor,
         "model.version_registered",
         object_type="model",
         object_id=show("model", model_id),

@@ -15,6 +15,12 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class ModelRegistered(Conflict):
+    """{model} is already version {version} of another model of yours: a tuned model has one name."""
+
+    code = "model_already_registered"
+
+
 class VersionNotFound(NotFound):
     """The model {name!r} has no version {version}."""
 

@@ -31,7 +31,7 @@ class ModelVersion(Work, Base):
         UniqueConstraint("team_id", "id"),
         UniqueConstraint("team_id", "model_id", "id"),
         UniqueConstraint("team_id", "model_id", "number"),
-        UniqueConstraint("team_id", "job_id"),
+        UniqueConstraint("team_id", "job_id", "provider_model_id"),
         ForeignKeyConstraint(["team_id", "model_id"], ["models.team_id", "models.id"]),
         ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
         CheckConstraint("number > 0", name="number"),

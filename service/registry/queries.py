@@ -64,6 +64,12 @@ def list_models(session: Session, team_id: UUID, *, after: UUID | None, limit: i
     return page_of(_views(session, team_id, rows), has_more=has_more)
 
 
+def find_version(session: Session, team_id: UUID, version_id: UUID) -> VersionView:
+    """A version that exists."""
+    wanted = select(ModelVersion).where(ModelVersion.team_id == team_id, ModelVersion.id == version_id)
+    return _version_view(session.scalars(wanted).one())
+
+
 def alias_view(session: Session, team_id: UUID, model_id: UUID, alias: str) -> AliasView:
     """Where an alias that exists points."""
     return next(view for _, view in _aliases(session, team_id, [model_id]) if view.alias == alias)

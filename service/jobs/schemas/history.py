@@ -36,7 +36,10 @@ class JobEventPage(BaseModel):
 
 
 class JobMetricView(BaseModel):
-    """Training at one step; null where the provider did not measure."""
+    """Training at one step; null where the provider did not measure.
+
+    Steps that only its table of results has are added after the end, with the time of the next one that was told.
+    """
 
     model_config = ConfigDict(from_attributes=True)
     step: int
@@ -48,6 +51,14 @@ class JobMetricView(BaseModel):
     valid_mean_token_accuracy: float | None
     full_valid_loss: float | None
     full_valid_mean_token_accuracy: float | None
+    train_mean_reward: float | None
+    full_valid_mean_reward: float | None
+    full_valid_mean_parse_error: float | None
+    mean_unresponsive_rewards: float | None
+    reasoning_tokens_mean: float | None
+    train_preference_accuracy: float | None
+    valid_preference_accuracy: float | None
+    others: dict[str, float] = Field(description="Whatever else the provider measured, by its own dotted names.")
 
     @classmethod
     def of(cls, metric: JobMetric) -> "JobMetricView":

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.jobs import failures
+from service.jobs import advice, failures
 from service.jobs.models import Job, JobCheckpoint
+from service.kit.bodies import Body
 
 
 class OriginalError(BaseModel):
@@ -60,3 +61,51 @@ class Checkpoints(BaseModel):
     object: Literal["list"] = "list"
     data: list[CheckpointView]
     has_more: Literal[False] = False
+
+
+class Suggested(BaseModel):
+    """Hyperparameters to try next; null: as they were."""
+
+    model_config = ConfigDict(from_attributes=True)
+    n_epochs: int | None
+    learning_rate_multiplier: float | None
+
+
+class AdviceView(BaseModel):
+    """One finding."""
+
+    model_config = ConfigDict(from_attributes=True)
+    code: str = Field(
+        description=f"One of {', '.join(advice.Code)}. New ones may appear.", examples=[advice.Code.OVERFITTING]
+    )
+    message: str
+    evidence: dict[str, float] = Field(
+        description="The numbers it rests on, smoothed; steps are where they were measured.",
+        examples=[{"best_step": 60, "best_valid_loss": 1.02, "end_valid_loss": 1.31}],
+    )
+    suggestion: Suggested | None
+
+    @classmethod
+    def of(cls, found: advice.Advice) -> "AdviceView":
+        """The view of a finding."""
+        return cls.model_validate(found)
+
+
+class JobAdvice(BaseModel):
+    """What a job's curves and data advise, the gravest first."""
+
+    object: Literal["list"] = "list"
+    data: list[AdviceView]
+    has_more: Literal[False] = False
+
+
+class VersionRequest(Body):
+    """Which of a job's models becomes a version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"job": "job_01m7w6kt9eepp87nc93bk07v4n", "checkpoint_step": 40}]}
+    )
+    job: str = Field(description="Id of the job that trained it.")
+    checkpoint_step: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="Step of one of its checkpoints. Absent: its final model."
+    )
