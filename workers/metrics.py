@@ -23,7 +23,7 @@ class DatabaseCollector(Collector):
         up = GaugeMetricFamily("finetune_database_up", "Whether the database answered.", value=1)
         try:
             with read_only(WORKER) as session:
-                told = [*_jobs(session), *_due(session), *_strays(session)]
+                told = [*_jobs(session), *_due(session), *_strays(session), *_waiting(session)]
         except Unavailable:
             up = GaugeMetricFamily("finetune_database_up", "Whether the database answered.", value=0)
             told = []
@@ -44,6 +44,13 @@ def _strays(session: Session) -> Iterator[Metric]:
     for kind, count in session.execute(open_ones.group_by(jobs.StrayJob.kind)):
         found.add_metric([kind], count)
     yield found
+
+
+def _waiting(session: Session) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("finetune_turns_waiting", "Queued jobs without a slot.", labels=["model", "reason"])
+    for (model, reason), count in jobs.turns_waiting(session).items():
+        waiting.add_metric([model, reason], count)
+    yield waiting
 
 
 def _due(session: Session) -> Iterator[Metric]:

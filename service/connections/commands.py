@@ -111,14 +111,16 @@ def set_webhook_secret(session: Session, actor: Actor, connection: str, secret: 
 
 
 def set_slots(session: Session, actor: Actor, connection: str, base_model: str, slots: int | None) -> None:
-    """Say how many jobs of the model go there at a time; None: what its refusals teach. Raises as replace_key does."""
+    """Say how many jobs of the model go there at a time; None: what its refusals teach. Raises as replace_key does.
+
+    What they taught so far is forgotten: whoever says a number may know of a new one.
+    """
     row = _locked(session, connection)
     of_model = (ConnectionSlots.connection_id == row.id, ConnectionSlots.base_model == base_model)
     before = session.scalar(select(ConnectionSlots.slots).where(*of_model))
     said = insert(ConnectionSlots).values(connection_id=row.id, base_model=base_model, slots=slots)
-    session.execute(
-        said.on_conflict_do_update(index_elements=["connection_id", "base_model"], set_={"slots": said.excluded.slots})
-    )
+    anew = {"slots": said.excluded.slots, "learned": None, "learned_at": None}
+    session.execute(said.on_conflict_do_update(index_elements=["connection_id", "base_model"], set_=anew))
     named = {"model": base_model}
     _record(session, actor, "slots_set", row.id, before=named | {"slots": before}, after=named | {"slots": slots})
 

@@ -134,15 +134,17 @@ def _open_lanes(session: Session, held: Held) -> list[Lane]:
     paused, known = connections.pauses(session), connections.slots(session)
     lanes = []
     for account, base_model in session.execute(_LANES):
-        free = known(account, base_model).free(
-            held.in_lane(account, base_model),
-            probe_seconds=settings().slots_probe_seconds,
-            pause_seconds=settings().search_interval_seconds,
-        )
+        free = _free(known(account, base_model), held.in_lane(account, base_model))
         most = held.entrance(account) if free is None else min(free, held.entrance(account))
         if account not in paused and most > 0:
             lanes.append(_lane(session, account, base_model, free=free, most=most, held=held))
     return lanes
+
+
+def _free(slots: connections.Slots, held: int) -> int | None:
+    return slots.free(
+        held, probe_seconds=settings().slots_probe_seconds, pause_seconds=settings().search_interval_seconds
+    )
 
 
 def _lane(session: Session, account: UUID, base_model: str, *, free: int | None, most: int, held: Held) -> Lane:
@@ -199,6 +201,23 @@ def _note_probes(session: Session, turns: Sequence[Turn], held: Held) -> None:
         learned, now_held = known(account, base_model).learned, held.in_lane(account, base_model) + count
         if learned is not None and now_held > learned:
             connections.learn_slots(session, account, base_model, now_held)
+
+
+def backlog(session_as_worker: Session) -> Counter[tuple[str, str]]:
+    """Jobs that wait, by base model and by what for: `account_paused`, `slots`, all taken, or their `turn`."""
+    paused, known = connections.pauses(session_as_worker), connections.slots(session_as_worker)
+    held = _held(session_as_worker)
+    waiting: Counter[tuple[str, str]] = Counter()
+    lanes = (
+        select(Job.connection_id, Job.base_model, func.count().label("jobs"))
+        .where(Job.state == State.QUEUED, Job.slot_at.is_(None))
+        .group_by(Job.connection_id, Job.base_model)
+    )
+    for row in session_as_worker.execute(lanes):
+        free = _free(known(row.connection_id, row.base_model), held.in_lane(row.connection_id, row.base_model))
+        reason = "account_paused" if row.connection_id in paused else "slots" if free == 0 else "turn"
+        waiting[row.base_model, reason] += row.jobs
+    return waiting
 
 
 def learn_from_refusal(session_as_worker: Session, job: Job) -> None:
