@@ -23,6 +23,16 @@ from tests.stack import SETTINGS, Emulator, Platform, Team, in_this_process, see
 
 _TEMPLATE = "tp_template"
 
+# What lies about on a developer's machine: with any of it in a request the emulator would refuse the account.
+STRAY = {
+    "OPENAI_API_KEY": "sk-stray",
+    "OPENAI_ADMIN_KEY": "sk-admin-stray",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    "OPENAI_ORG_ID": "org-stray",
+    "OPENAI_PROJECT_ID": "proj-stray",
+    "OPENAI_CUSTOM_HEADERS": "OpenAI-Project: proj-stray",
+}
+
 
 @pytest.fixture(scope="session")
 def run_folder() -> Iterator[Path]:
@@ -87,6 +97,7 @@ class Launch:
             postgres or self.postgres, valkey, folder, database=f"t_{name}", settings=SETTINGS | (settings or {})
         )
         cleanup.callback(stack.close)
+        stack.environment |= STRAY
         stack.create_database(template=_TEMPLATE if postgres is None else None)
         if postgres is not None:
             migrate(postgres.url(stack.database))

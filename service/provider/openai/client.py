@@ -48,7 +48,8 @@ def client(credentials: Credentials) -> OpenAI:
     """One client per account and process: constructing one costs 18 ms."""
     forget_provider_environment()
     # No redirects: neither a key nor a dataset is to follow where somebody points.
-    http = openai.DefaultHttpx2Client(follow_redirects=False, event_hooks={"request": [_paced(credentials)]})
+    hooks = [_paced(credentials), *([_as_azure_takes_keys] if credentials.kind == "azure" else [])]
+    http = openai.DefaultHttpx2Client(follow_redirects=False, event_hooks={"request": hooks})
     return OpenAI(
         api_key=credentials.api_key,
         admin_api_key="",
@@ -64,16 +65,20 @@ def client(credentials: Credentials) -> OpenAI:
 
 
 def _account_headers(credentials: Credentials) -> Any:
-    """An empty string would be sent as a header; `omit` takes it out.
-
-    Azure takes a key as `api-key`; a bearer would be a token of its directory. Its `/openai/v1/` needs no api-version
-    (https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle).
-    """
-    chosen = {
+    """An empty string would be sent as a header; `omit` takes it out."""
+    return {
         "OpenAI-Organization": credentials.organisation or omit,
         "OpenAI-Project": credentials.project or omit,
     }
-    return chosen | ({"api-key": credentials.api_key, "Authorization": omit} if credentials.kind == "azure" else {})
+
+
+def _as_azure_takes_keys(request: httpx2.Request) -> None:
+    """As `api-key`: a bearer would be a token of its directory (Azure OpenAI REST reference, "Authentication").
+
+    The SDK's own client for Azure would ask for deployments by path, which `/openai/v1/` does not have; that address
+    has files, fine-tuning and chat in OpenAI's form and needs no api-version.
+    """
+    request.headers["api-key"] = request.headers.pop("Authorization").removeprefix("Bearer ")
 
 
 def _paced(credentials: Credentials) -> Callable[[httpx2.Request], None]:
