@@ -51,6 +51,7 @@ from service.jobs.schemas import (
     VersionRequest,
     Waiting,
 )  # fmt: skip
+from service.jobs.turns import backlog as turns_waiting
 from service.jobs.turns import grant as grant_turns
 
 __all__ = [
@@ -60,5 +61,5 @@ __all__ = [
     "UnknownJob", "VersionRequest", "Waiting", "advise", "approve", "cancel", "checkpoints", "clone", "decline",
     "dismiss_stray", "estimate", "events", "events_beyond", "get", "give_up", "grant_turns", "heads", "hint",
     "metrics", "metrics_as_csv", "move", "open_on", "page", "pause", "read_results", "register_version", "resume",
-    "retry", "slots_held", "strays", "submit", "waiting", "wake_all", "watch",
+    "retry", "slots_held", "strays", "submit", "turns_waiting", "waiting", "wake_all", "watch",
 ]  # fmt: skip
