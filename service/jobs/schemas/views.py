@@ -6,12 +6,19 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.jobs.models import Job
-from service.jobs.rules import State
+from service.jobs.rules import Origin, State
 from service.jobs.schemas.approvals import ApprovalView
 from service.jobs.schemas.requests import Hyperparameters, Method, Register
 from service.jobs.schemas.results import JobError
 from service.jobs.schemas.waiting import Waiting
 from service.kit import ids, money
+
+
+class OriginView(BaseModel):
+    """The job that this one repeats."""
+
+    kind: Origin
+    job: str
 
 
 class JobView(BaseModel):
@@ -44,6 +51,7 @@ class JobView(BaseModel):
     provider_job_id: str | None
     error: JobError | None
     events: int = Field(description="Number of events so far.")
+    origin: OriginView | None = Field(description="Null for a job that was submitted as such.")
     created_by: str
     created_at: datetime
     submitted_at: datetime | None
@@ -87,6 +95,9 @@ class JobView(BaseModel):
             provider_job_id=job.provider_job_id,
             error=JobError.of(job),
             events=job.events_count,
+            origin=OriginView(kind=job.origin, job=ids.show("job", job.origin_id))
+            if job.origin and job.origin_id
+            else None,
             created_by=job.created_by,
             created_at=job.created_at,
             submitted_at=job.submitted_at,
