@@ -22,6 +22,7 @@ MAY_BE_ASYNC = {
     "service/api/uploads.py": "streams a body to storage",
     "service/api/resolve.py": "answers from memory",
     "service/api/streams.py": "SSE and every ?wait",
+    "service/api/provider_webhooks.py": "reads a body as it was sent, which is what was signed",
     "service/api/deps.py": "dependencies that compare what is at hand: not worth a thread",
     "service/api/handlers.py": "exception handlers: not worth a thread",
     "service/kit/storage.py": "the other end of uploads.py",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 from uuid import UUID
 
+from service.api.audience import Audience
 from service.api.news import News, Piece, Wanted
 from service.jobs import Cursor
 from service.kit import clock
@@ -31,6 +32,8 @@ class TooManyStreams(LimitReached):
 
 class Watch:
     """Somebody who waits for news of one thing of a team or the platform; `stirred` when there is something to do."""
+
+    kind: Awaited = "job"
 
     def __init__(self, team: UUID | None, subject: UUID) -> None:
         self.team, self.subject = team, subject
@@ -110,6 +113,7 @@ class Lookout:
         self._watches: dict[UUID, set[Stream | Wait]] = {}  # by subject
         self._due: set[Stream | Wait] = set()
         self._open: Counter[UUID] = Counter()  # streams by team
+        self.audience = Audience()
         self.stirred = asyncio.Event()
         self._poll_at = 0.0  # on the monotonic clock
         self._is_leaving = False
@@ -161,6 +165,11 @@ class Lookout:
         finally:
             self._open[team] -= 1
 
+    def glimpse(self, team: UUID, job: UUID) -> None:
+        """Somebody of the team reads what the job has said, without waiting for more."""
+        if self.audience.sees(team, job):
+            self.stirred.set()
+
     def taken(self) -> None:
         """A stream has taken its piece, so it may have the next."""
         self.stirred.set()
@@ -204,6 +213,8 @@ class Lookout:
         for watch in [one for one in self._due if one.is_hungry]:
             self._due.discard(watch)
             by_team.setdefault(watch.team, []).append(watch)
+            if watch.team is not None and watch.kind == "job":
+                self.audience.sees(watch.team, watch.subject)
         return by_team
 
     def tell(self, watches: Iterable[Stream | Wait], told: News | None) -> None:

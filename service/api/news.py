@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service import connections, datasets, jobs
 from service.jobs import Cursor
 from service.kit import ids
-from service.kit.db import read_only
+from service.kit.db import read_only, unit_of_work
 from service.kit.identity import Actor, DbRole
 
 EVENTS_MAX: Final = 100  # in a piece: what a stream holds at most until its client has taken it
@@ -56,6 +56,12 @@ def read(team_id: UUID | None, wanted: Wanted) -> News:
         if wanted.datasets:
             unsettled |= datasets.under_way(session, team_id, wanted.datasets)
         return News(_pieces(session, team_id, wanted.cursors, heads), unsettled)
+
+
+def tell_watched(team_id: UUID, seen: Collection[UUID]) -> None:
+    """Have workers look sooner at those of these jobs that are the team's. Raises Unavailable."""
+    with unit_of_work(Actor(db_role=DbRole.TEAM, name="watch", team_id=team_id)) as session:
+        jobs.watch(session, team_id, seen)
 
 
 def _pieces(

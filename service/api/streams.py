@@ -68,6 +68,11 @@ async def _look_around(lookout: Lookout) -> None:
                 log.exception("watch.failed")
             is_reachable = told is not None
             lookout.tell(watches, told)
+        for of_team, seen in lookout.audience.take_untold().items():
+            try:
+                await to_thread.run_sync(news.tell_watched, of_team, seen, limiter=thread, abandon_on_cancel=True)
+            except Exception as error:  # noqa: BLE001 - it is a hint, and soon given again
+                log.warning("watch.untold", reason=str(error))
 
 
 async def _stirs(watch: Watch, *, within: float) -> bool:
@@ -176,6 +181,12 @@ async def stream_job_events(request: Request, stream: Annotated[Stream, Depends(
     with the job ends it. It also ends after some minutes, and with `event: reconnect` when the server stops: reconnect.
     """
     return EventStream(request.app.state.lookout, stream)
+
+
+async def glimpsed(request: Request, actor: MayReadJobs) -> None:
+    """For routes that tell what a job has said: workers listen more closely to one that is read."""
+    with suppress(ids.UnknownId):  # what the route then says
+        request.app.state.lookout.glimpse(actor.team, ids.read("job", request.path_params["job"]))
 
 
 async def until_job_changes(

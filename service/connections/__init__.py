@@ -18,6 +18,7 @@ from service.connections.commands import (
 )
 from service.connections.errors import ConnectionNotFound, NoConnection
 from service.connections.models import TEST
+from service.connections.provider_webhooks import purge_webhooks, take_webhook
 from service.connections.queries import (
     ConnectionFacts,
     Pause,
@@ -28,7 +29,6 @@ from service.connections.queries import (
     of_team,
     pauses,
     tests_under_way,
-    webhook_secret,
 )
 from service.connections.rules import Kind
 from service.connections.schemas import (
@@ -48,7 +48,7 @@ __all__ = [
     "TEST", "ConnectionCreate", "ConnectionFacts", "ConnectionNotFound", "ConnectionTestView", "ConnectionUpdate",
     "ConnectionView", "KeyReplace", "Kind", "NoConnection", "Pause", "PauseRequest", "Slots", "SlotsSet",
     "WebhookSecretSet", "archive", "create", "credentials", "default", "find", "in_use", "learn_slots",
-    "list_connections", "of_team", "pause", "pauses", "replace_key", "request_test", "resume", "set_slots",
-    "set_webhook_secret", "show_connection", "show_test", "slots", "tests_under_way", "update_connection",
-    "webhook_secret",
+    "list_connections", "of_team", "pause", "pauses", "purge_webhooks", "replace_key", "request_test", "resume",
+    "set_slots", "set_webhook_secret", "show_connection", "show_test", "slots", "take_webhook", "tests_under_way",
+    "update_connection",
 ]  # fmt: skip

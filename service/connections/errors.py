@@ -1,6 +1,6 @@
 """What can go wrong with connections."""
 
-from service.kit.errors import Conflict, Invalid, NotFound, Unavailable
+from service.kit.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable
 
 
 class ConnectionNotFound(NotFound):
@@ -49,3 +49,9 @@ class NoConnection(Unavailable):
     """There is no provider account yet. An operator makes the first with `tuneplane admin bootstrap`."""
 
     code = "no_connection"
+
+
+class WebhookRefused(Unauthenticated):
+    """This webhook is not signed with the connection's secret, or was signed more than five minutes ago or ahead."""
+
+    code = "webhook_refused"

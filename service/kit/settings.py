@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     stream_ping_seconds: float = Field(15.0, gt=0, description="A stream that has nothing to say says so.")
     stream_stall_seconds: float = Field(15.0, gt=0, description="A client that takes nothing this long is let go.")
     watch_poll_seconds: float = Field(3.0, gt=0, description="Longest time a change stays unseen if its hint is lost.")
+    watched_seconds: float = Field(90.0, gt=0, description="A job is followed closely so long after it was looked at.")
 
 
 def forget_provider_environment() -> None:

@@ -26,7 +26,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -223,12 +222,16 @@ def put_off(session: Session, model: type[Work], pauses: Mapping[Untouched, floa
     """
     if not pauses:
         return
-    read = func.unnest(
-        literal([one.id for one in pauses], ARRAY(Uuid)),
-        literal([one.fence for one in pauses], ARRAY(Integer)),
-        literal([one.due_at for one in pauses], ARRAY(DateTime(timezone=True))),
-        literal(list(pauses.values()), ARRAY(Double)),
-    ).table_valued("id", "fence", "due_at", "seconds", name="read")
+    read = (
+        func.unnest(
+            literal([one.id for one in pauses], ARRAY(Uuid)),
+            literal([one.fence for one in pauses], ARRAY(Integer)),
+            literal([one.due_at for one in pauses], ARRAY(DateTime(timezone=True))),
+            literal(list(pauses.values()), ARRAY(Double)),
+        )
+        .table_valued("id", "fence", "due_at", "seconds")
+        .render_derived(name="read")
+    )
     still = (
         select(model.id, read.c.seconds)
         .join(read, and_(model.id == read.c.id, model.fence == read.c.fence, model.due_at == read.c.due_at))
@@ -247,16 +250,6 @@ def mark_hinted(session: Session, model: type[Work], ids: Collection[UUID]) -> N
     """Somebody is about to claim these: the dispatcher need not hint at them for a while."""
     session.execute(
         update(model).where(model.id.in_(ids)).values(hinted_at=func.clock_timestamp()),
-        execution_options={"synchronize_session": False},
-    )
-
-
-def proceed_all(session: Session, model: type[Work], claims: Sequence[Claim], *, seconds: float) -> None:
-    """The same for many claimed rows, by one statement; those that are somebody else's by now are left alone."""
-    session.execute(
-        update(model)
-        .where(tuple_(model.id, model.fence).in_([(one.id, one.fence) for one in claims]))
-        .values(due_at=_in(seconds), attempts=0, lease_until=None, hinted_at=None),
         execution_options={"synchronize_session": False},
     )
 

@@ -17,7 +17,7 @@ from service.tenants import SCOPES, Role
 from tests.stack import Client, Platform
 from tests.until import until
 
-PUBLIC = {"/livez", "/readyz", "/openapi.json", "/problems/{code}"}
+PUBLIC = {"/livez", "/readyz", "/openapi.json", "/problems/{code}", "/v1/provider-webhooks/{connection}"}
 IN_MEMORY = "/v1/models/{name}/resolve"
 
 

@@ -15,7 +15,9 @@ from service.jobs.rules import (
     TO_SUBMIT,
     Search,
     State,
+    Wish,
     after_empty_search,
+    is_met,
     may_follow,
     pause_before_next_look,
     seed_of,
@@ -143,4 +145,19 @@ def test_two_jobs_have_two_keys() -> None:
 def test_a_job_is_looked_at_again_within_five_minutes_and_not_before_the_shortest_pause(
     state: State, waited: timedelta
 ) -> None:
-    assert 15 <= pause_before_next_look(state, waited, shortest=15) <= 300
+    assert 15 <= pause_before_next_look(state, waited, shortest=15, is_watched=False) <= 300
+    assert pause_before_next_look(state, waited, shortest=15, is_watched=True) == 15
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "met"),
+    [
+        (Wish.PAUSE, "paused", True),
+        (Wish.PAUSE, "running", False),
+        (Wish.PAUSE, "pausing", False),  # an unknown one shows nothing
+        (Wish.RESUME, "paused", False),
+        (Wish.RESUME, "queued", True),
+    ],
+)
+def test_a_wish_is_met_when_the_providers_status_shows_it(wish: Wish, status: str, met: bool) -> None:
+    assert is_met(wish, status) is met

@@ -92,7 +92,7 @@ def test_an_events_words_can_be_stored_whatever_they_are(server: Server) -> None
     data = {"step": 7, "train_loss": float("nan"), "notes": ["a\0b", float("inf"), {"c\0": 1.5}], "train": True}
     event = {"id": "ftevent-1", "object": "fine_tuning.job.event", "created_at": 1, "level": "info", "type": "metrics"}
     server.answer = 200, {}, {"object": "list", "data": [event | {"message": "Step 7\0", "data": data}]}
-    (told,) = gateway.new_events(credentials(server), "ftjob-1", known=lambda _: False)
+    (told,) = gateway.new_events(credentials(server), "ftjob-1")
     assert told.message == "Step 7\ufffd"
     assert told.data == {"step": 7, "train_loss": None, "notes": ["a\ufffdb", None, {"c\ufffd": 1.5}], "train": True}
 

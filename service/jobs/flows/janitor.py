@@ -123,7 +123,7 @@ def _end_duplicate(connection_id: UUID, credentials: Credentials, owner: _Owner,
 
 
 def _tokens_of(credentials: Credentials, owner: _Owner, remote: RemoteJob) -> tuple[int, bool]:
-    steps = [event.data for event in gateway.new_events(credentials, remote.id, known=lambda _: False)]
+    steps = [event.data for event in gateway.new_events(credentials, remote.id)]
     told = [(data["step"], data["total_steps"]) for data in steps if data.get("step") and data.get("total_steps")]
     step, total = max(told, default=(0, 0))
     with unit_of_work(worker_for(owner.team)) as session:

@@ -69,17 +69,23 @@ def _while_recent(newest_first: Iterable[RemoteJob], since: datetime) -> Iterato
 def list_jobs(credentials: Credentials, *, wanted: Collection[str], created_since: datetime) -> dict[str, RemoteJob]:
     """Those of `wanted` that the account's list shows, by id: a hundred for one call instead of one each.
 
-    Reads from the newest back until all are found or everything older is older than `created_since`.
+    Reads from the newest back until all are found, everything older is older than `created_since`, or as many pages in
+    a row have shown none as there are left to find: one by one they cost no more than what was spent in vain.
     """
     found: dict[str, RemoteJob] = {}
+    barren = 0
     with translated(credentials):
-        newest_first = (_job(one) for one in client(credentials).fine_tuning.jobs.list(limit=_PAGE))
-        for one in _while_recent(newest_first, created_since):
-            if one.id in wanted:
-                found[one.id] = one
-                if len(found) == len(wanted):
-                    break
-    return found
+        page = client(credentials).fine_tuning.jobs.list(limit=_PAGE)
+        while True:
+            shown = [_job(one) for one in page.data]
+            hits = {one.id: one for one in shown if one.id in wanted}
+            found |= hits
+            barren = 0 if hits else barren + 1
+            left = len(wanted) - len(found)
+            is_past = any(one.created_at < created_since for one in shown)
+            if left <= barren or is_past or not page.has_next_page():
+                return found
+            page = page.get_next_page()
 
 
 def recent_jobs(credentials: Credentials, *, created_since: datetime) -> list[RemoteJob]:
@@ -101,23 +107,46 @@ def cancel_job(credentials: Credentials, job_id: str) -> RemoteJob:
         return _job(client(credentials).fine_tuning.jobs.cancel(job_id))
 
 
-def new_events(credentials: Credentials, job_id: str, *, known: Callable[[RemoteEvent], bool]) -> list[RemoteEvent]:
-    """Events not yet known, oldest first.
+def pause_job(credentials: Credentials, job_id: str) -> RemoteJob:
+    """Ask for training to stand still; what comes of it is what the answer, or a later look, says."""
+    with translated(credentials):
+        return _job(client(credentials).fine_tuning.jobs.pause(job_id))
 
-    Reads back page by page until a whole page is known, whatever order they come in.
+
+def resume_job(credentials: Credentials, job_id: str) -> RemoteJob:
+    """Ask for training to go on from its snapshot; what comes of it is what the answer, or a later look, says."""
+    with translated(credentials):
+        return _job(client(credentials).fine_tuning.jobs.resume(job_id))
+
+
+def new_events(
+    credentials: Credentials,
+    job_id: str,
+    *,
+    known: Callable[[Collection[str]], Collection[str]] = lambda _: (),
+    to_the_beginning: bool = False,
+) -> list[RemoteEvent]:
+    """Events whose fingerprints are not among those that `known` picks out, oldest first.
+
+    Reads back page by page until a whole page is known, whatever order they come in; `to_the_beginning` reads all
+    pages, and finds what was told late. A page that repeats what was read is the last: at Azure, where ids change from
+    call to call, paging starts anew (openai-python#938).
     """
-    fresh: dict[str, RemoteEvent] = {}
+    told: dict[str, RemoteEvent] = {}
+    known_ones: set[str] = set()
     with translated(credentials):
         page = client(credentials).fine_tuning.jobs.list_events(job_id, limit=_PAGE)
         while True:
-            told = [_event(one) for one in page.data]
-            unseen = [one for one in told if one.fingerprint not in fresh and not known(one)]
-            fresh.update((one.fingerprint, one) for one in unseen)
-            if not unseen or not page.has_next_page():
+            unread = {one.fingerprint: one for one in map(_event, page.data) if one.fingerprint not in told}
+            told |= unread
+            known_here = set(known(unread.keys())) if unread else set()
+            known_ones |= known_here
+            is_known = known_here >= unread.keys()
+            if not unread or (is_known and not to_the_beginning) or not page.has_next_page():
                 break
             page = page.get_next_page()
-    oldest_first = list(fresh.values())[::-1]  # those of one second stay as they were told
-    return sorted(oldest_first, key=lambda one: one.created_at)
+    oldest_first = [one for fingerprint, one in told.items() if fingerprint not in known_ones][::-1]
+    return sorted(oldest_first, key=lambda one: one.created_at)  # those of one second stay as they were told
 
 
 def _job(told: FineTuningJob) -> RemoteJob:
