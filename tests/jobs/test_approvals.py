@@ -116,6 +116,16 @@ def test_a_declined_job_gives_its_money_back_and_stays_declined(strict: Team, em
     assert emulator.jobs_of(job["id"]) == []
 
 
+def test_a_repeated_job_asks_again_and_whoever_repeats_it_is_its_requester(strict: Team) -> None:
+    job = waiting(strict)
+    assert decide(strict.admin, job, "decline")[0] == 202
+    again = strict.admin.post(f"/v1/jobs/{job['id']}/retry").json()
+    assert (again["state"], again["approval"]["decision"]) == ("awaiting_approval", None)
+    assert decide(strict.admin, again, "approve") == (403, "own_request")
+    clone = strict.member.post(f"/v1/jobs/{job['id']}/clone").json()
+    assert clone["state"] == "awaiting_approval"
+
+
 def test_approving_again_changes_nothing_whatever_became_of_the_job(strict: Team) -> None:
     job = waiting(strict)
     assert decide(strict.admin, job, "approve")[0] == 202
