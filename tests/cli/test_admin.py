@@ -146,6 +146,19 @@ def test_an_exposed_key_of_the_provider_is_replaced(admin: Admin) -> None:
 
 
 @pytest.mark.usefixtures("migrated")
+def test_an_account_is_paused_and_resumed_without_an_api(admin: Admin) -> None:
+    assert admin("bootstrap", provider_api_key=PROVIDER_KEY).code == 0
+    assert "well" in admin("list-connections").out
+    assert admin("pause-connection", "default", "--reason", "a new invoice").code == 0
+    listed = admin("list-connections").out
+    assert "default\thttps://api.openai.com/v1\tpaused: a new invoice" in listed
+    assert admin("resume-connection", listed.split()[0]).code == 0
+    assert "paused" not in admin("list-connections").out
+    unknown = admin("pause-connection", "nobodys", "--reason", "x")
+    assert (unknown.code, "no connection 'nobodys'" in unknown.err) == (1, True)
+
+
+@pytest.mark.usefixtures("migrated")
 def test_a_key_of_finance_is_made_and_revoked(admin: Admin) -> None:
     made = admin("create-key", "--role", "finance", "--name", "month end", "--expires-in-days", "30")
     actor = who(made.out.strip())

@@ -111,10 +111,15 @@ def test_only_workers_and_operators_may_even_read_a_sealed_key(may: bool, actor:
             opened(made, actor())
 
 
-@pytest.mark.parametrize("column", ["sealed_key", "base_url", "organisation", "project", "paused_reason"])
-def test_a_team_knows_an_accounts_name_and_kind_and_no_more(column: str) -> None:
+@pytest.mark.parametrize(
+    "column",
+    ["sealed_key", "sealed_webhook_secret", "base_url", "organisation", "project", "requests_per_minute"],
+)
+def test_a_team_knows_an_accounts_name_and_why_it_waits_and_no_more(column: str) -> None:
     with read_only(acting_for(a_team())) as session:
-        assert session.execute(text("SELECT id, name, kind, provider, is_default FROM connections")).all()
+        assert session.execute(
+            text("SELECT id, name, kind, provider, is_default, paused_reason FROM connections")
+        ).all()
     with pytest.raises(ProgrammingError, match="permission denied"), read_only(acting_for(a_team())) as session:
         session.execute(text("SELECT " + column + " FROM connections"))  # noqa: S608 - the columns above
 
