@@ -64,7 +64,7 @@ def test_a_team_moves_no_money_of_another() -> None:
         "DELETE FROM budgets",
         "UPDATE budget_months SET limit_amount = 1000000",
         "DELETE FROM budget_months",
-        "UPDATE reservations SET amount = 0",
+        "UPDATE reservations SET month = '2020-01-01'",  # its amount may: a job moved elsewhere has another price
         "DELETE FROM reservations",
     ],
 )
