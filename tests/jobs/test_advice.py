@@ -208,7 +208,7 @@ ANY_FACTS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100, deadline=None)
 @given(ANY_FACTS, st.lists(ANY_STEP, max_size=60))
 def test_whatever_was_measured_advice_is_finite_and_can_be_followed(facts: Facts, steps: list[Measured]) -> None:
     for one in advise(facts, steps):
@@ -222,7 +222,7 @@ def test_whatever_was_measured_advice_is_finite_and_can_be_followed(facts: Facts
 LOSSES = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=60)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(LOSSES, LOSSES, st.integers(-20, 20))
 def test_the_unit_of_a_loss_does_not_matter(train: list[float], valid: list[float], power: int) -> None:
     def told(factor: float) -> list[Any]:
@@ -235,6 +235,7 @@ def test_the_unit_of_a_loss_does_not_matter(train: list[float], valid: list[floa
     assert told(1.0) == told(2.0**power)  # powers of two, so that nothing is rounded
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(ANY_STEP, max_size=30, unique_by=lambda one: one.step), st.randoms(use_true_random=False))
 def test_the_order_of_telling_does_not_matter(steps: list[Measured], rng: random.Random) -> None:
     shuffled = rng.sample(steps, len(steps))

@@ -46,7 +46,7 @@ class Answering:
                 answering.requests.append(Request(self.command, self.path, sent))
                 answering.meanwhile()
                 status, headers, body = answering.answer
-                content = json.dumps(body).encode()
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in ({"Content-Type": "application/json"} | headers).items():
                     self.send_header(name, value)

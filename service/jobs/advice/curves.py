@@ -69,8 +69,9 @@ class Curve:
         return median(abs(a - 2 * b + c) for a, b, c in triples) / _MAD_TO_SIGMA
 
     def at(self, step: int) -> float:
-        """The value of the stretch that `step` lies in, or of the last one."""
-        return next((value for end, value in zip(self.steps, self.values, strict=True) if step <= end), self.values[-1])
+        """How it stood at `step`: the value of the last stretch that had ended by then, else of the first."""
+        ended = [value for end, value in zip(self.steps, self.values, strict=True) if end <= step]
+        return ended[-1] if ended else self.values[0]
 
     def shown(self, value: float) -> float:
         """A value as it was measured, to six digits."""
