@@ -55,25 +55,36 @@ def _submit_one(claimed: Claim) -> None:
 
 def _upload(order: Order) -> bool:
     """Get the files there; False when this has to be tried again, which is then written."""
-    with unit_of_work(worker_for(order.claim.team)) as session:
-        job = work.recording(session, Job, order.claim)
-        progress.enter(session, job, State.UPLOADING, "Uploading the training file to the provider.", clock.now())
+    begin_upload(order.claim)
     try:
         training = upload(order, order.job.dataset_id)
         validation = order.job.validation_dataset_id
         validation_file = upload(order, validation) if validation else None
     except (UploadUnderWay, ProviderError) as trouble:
-        _upload_later(order.claim, trouble)
+        record_no_upload(order.claim, trouble)
         return False
-    with unit_of_work(worker_for(order.claim.team)) as session:
-        job = work.recording(session, Job, order.claim)
-        job.provider_file_id, job.provider_validation_file_id = training, validation_file
-        progress.enter(session, job, State.SUBMITTING, "Creating the job at the provider.", clock.now())
-        work.renew_row(job, seconds=call_lease())
+    record_upload(order.claim, training, validation_file)
     return True
 
 
-def _upload_later(claimed: Claim, trouble: Exception) -> None:
+def begin_upload(claimed: Claim) -> None:
+    """Say that it goes on from the queue."""
+    with unit_of_work(worker_for(claimed.team)) as session:
+        job = work.recording(session, Job, claimed)
+        progress.enter(session, job, State.UPLOADING, "Uploading the training file to the provider.", clock.now())
+
+
+def record_upload(claimed: Claim, training: str, validation: str | None) -> None:
+    """The files are there; the lease is held on for the call."""
+    with unit_of_work(worker_for(claimed.team)) as session:
+        job = work.recording(session, Job, claimed)
+        job.provider_file_id, job.provider_validation_file_id = training, validation
+        progress.enter(session, job, State.SUBMITTING, "Creating the job at the provider.", clock.now())
+        work.renew_row(job, seconds=call_lease())
+
+
+def record_no_upload(claimed: Claim, trouble: Exception) -> None:
+    """The files are not there, which is the end of the job only where the provider refuses them."""
     with unit_of_work(worker_for(claimed.team)) as session:
         job = work.recording(session, Job, claimed)
         if isinstance(trouble, UploadUnderWay):
