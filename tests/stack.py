@@ -158,6 +158,15 @@ class Team:
 
         return until(arrived, within=within, what=f"{job} in {states}")
 
+    def collected(self, job: str) -> dict[str, Any]:
+        """Wait until what came out of the job was fetched, or given up: nothing happens to it after that."""
+
+        def arrived() -> dict[str, Any] | None:
+            view: dict[str, Any] = self.member.get(f"/v1/jobs/{job}").json()
+            return view if view["collected_at"] else None
+
+        return until(arrived, within=30, what=f"{job} collected")
+
 
 class Platform:
     """A running Tuneplane: its address, its operator, and new teams on demand."""

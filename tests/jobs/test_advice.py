@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,15 +14,16 @@ from service.jobs.measures import NAMES, Measured
 
 ENOUGH = 200  # examples of which nobody says they are few
 EPOCHS = 10
+USUAL = Facts(ENOUGH, EPOCHS)
 STEPS = 100
 Draw = Callable[[float], float]
 
 
-def run(total: int = STEPS, **columns: Sequence[float | None]) -> list[Measured]:
+def run(columns: Mapping[str, Sequence[float | None]]) -> list[Measured]:
     """Steps 1, 2, 3 … with these columns."""
     return [
-        Measured(step, total, dict.fromkeys(NAMES) | {name: drawn[step - 1] for name, drawn in columns.items()})
-        for step in range(1, total + 1)
+        Measured(step, STEPS, dict.fromkeys(NAMES) | {name: drawn[step - 1] for name, drawn in columns.items()})
+        for step in range(1, STEPS + 1)
     ]
 
 
@@ -47,8 +48,8 @@ def codes(found: Sequence[Advice]) -> list[Code]:
     return [one.code for one in found]
 
 
-def advised(facts: Facts | None = None, **columns: Sequence[float | None]) -> list[Advice]:
-    return advise(facts or Facts(ENOUGH, EPOCHS), run(**columns))
+def advised(facts: Facts = USUAL, /, **columns: Sequence[float | None]) -> list[Advice]:
+    return advise(facts, run(columns))
 
 
 CURVES: list[tuple[str, dict[str, Sequence[float | None]], list[Code]]] = [

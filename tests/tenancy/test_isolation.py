@@ -73,7 +73,10 @@ FOREIGN: Final[dict[str, list[Try]]] = {
         Try("/v1/jobs/{job_id}/events/stream"),
         Try("/v1/jobs/{job_id}/events/stream?after=3"),
     ],
-    "GET /v1/jobs/{job}/metrics": [Try("/v1/jobs/{job_id}/metrics")],
+    "GET /v1/jobs/{job}/metrics": [Try("/v1/jobs/{job_id}/metrics"), Try("/v1/jobs/{job_id}/metrics?format=csv")],
+    "GET /v1/jobs/{job}/checkpoints": [Try("/v1/jobs/{job_id}/checkpoints")],
+    "GET /v1/jobs/{job}/results": [Try("/v1/jobs/{job_id}/results")],
+    "GET /v1/jobs/{job}/advice": [Try("/v1/jobs/{job_id}/advice")],
     "POST /v1/jobs/{job}/approve": [Try("/v1/jobs/{job_id}/approve")],
     "POST /v1/jobs/{job}/decline": [
         Try("/v1/jobs/{job_id}/decline"),
@@ -91,6 +94,10 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     ],
     "POST /v1/jobs/{job}/move": [Try("/v1/jobs/{job_id}/move", {"connection": "conn_01m7w6kt9eepp87nc93bk07v4n"})],
     "GET /v1/models/{name}": [Try("/v1/models/{model}"), Try("/v1/models/{model_id}")],
+    "POST /v1/models/{name}/versions": [
+        Try("/v1/models/{own_model}/versions", {"job": "{job_id}"}, blames="#/job"),
+        Try("/v1/models/{model}/versions", {"job": "{job_id}", "checkpoint_step": 12}, blames="#/job"),
+    ],
     "PUT /v1/models/{name}/aliases/{alias}": [
         Try("/v1/models/{model}/aliases/production", {"version": 1}),
         Try("/v1/models/{model}/aliases/{alias}", {"version": 1}),
@@ -266,7 +273,7 @@ def test_an_idempotency_key_is_a_teams_own(door: Door, victim: Tenant, intruder:
     for tenant in (victim, intruder):
         again = door.client(tenant).post("/v1/jobs", {"model": BASE_MODEL, "dataset": tenant.dataset}, headers=key)
         assert (again.headers["idempotent-replayed"], again.json()["id"]) == ("true", made[tenant.word])
-        assert tenant.team.job_in(made[tenant.word], "succeeded")
+        assert tenant.team.collected(made[tenant.word])["state"] == "succeeded"
 
 
 def test_the_same_bytes_in_two_teams_are_two_datasets(door: Door, victim: Tenant, intruder: Tenant) -> None:

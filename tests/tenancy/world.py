@@ -66,7 +66,7 @@ class Tenant:
     def await_end(self) -> "Tenant":
         """Until all jobs have ended and every model has a version in production."""
         for job in self.jobs:
-            assert self.team.job_in(job, "succeeded", "failed")["state"] == "succeeded"
+            assert self.team.collected(job)["state"] == "succeeded"
         for model in set(self.models):
             until(lambda model=model: self._all_ready(model), what=f"{model} to answer")  # type: ignore[misc]
             for alias in ("production", self.word):
