@@ -77,13 +77,13 @@ def _remove(claimed: Claim, copy: ProviderFile) -> None:
     """The file there, unless another team has a row for it too; then our row."""
     with unit_of_work(WORKER) as session:
         shared = session.scalar(
-            select(
-                exists().where(
-                    ProviderFile.connection_id == copy.connection_id,
-                    ProviderFile.provider_file_id == copy.provider_file_id,
-                    ProviderFile.team_id != claimed.team,
-                )
+            select(ProviderFile.team_id)
+            .where(
+                ProviderFile.connection_id == copy.connection_id,
+                ProviderFile.provider_file_id == copy.provider_file_id,
+                ProviderFile.team_id != claimed.team,
             )
+            .limit(1)
         )
         credentials = connections.credentials(session, copy.connection_id)
     if not shared:
