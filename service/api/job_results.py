@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from service import jobs
-from service.api import tables
+from service.api import streams, tables
 from service.api.errors import problems
 from service.api.jobs import JobRef, MayRead
 from service.kit.db import read_only
@@ -19,6 +19,7 @@ router = APIRouter(tags=["jobs"])
     summary="Read a job's curves",
     response_model=jobs.JobMetrics,
     responses=tables.either("The curves, as JSON or CSV.") | problems(401, 403, 404, 422),
+    dependencies=[Depends(streams.glimpsed)],
 )
 def list_job_metrics(
     response: Response,
@@ -78,7 +79,7 @@ def download_job_results(job: JobRef, actor: MayRead) -> Response:
 def list_job_advice(job: JobRef, actor: MayRead) -> jobs.JobAdvice:
     """Overfitting, underfitting, plateau, divergence, too few examples and more, each with the numbers it rests on.
 
-    Nothing where nothing stands out. The thresholds are ours: docs/jobs.md says what they are.
+    Nothing where nothing stands out. The thresholds are ours: docs/results.md says what they are.
     """
     with read_only(actor) as session:
         found = jobs.advise(session, jobs.get(session, actor.team, job))

@@ -105,7 +105,12 @@ def _waiting(job: jobs.Job) -> jobs.Waiting | None:
         return jobs.waiting(session, job, clock.now())
 
 
-@router.get("/v1/jobs/{job}/events", summary="Read a job's history", responses=problems(401, 403, 404, 422))
+@router.get(
+    "/v1/jobs/{job}/events",
+    summary="Read a job's history",
+    responses=problems(401, 403, 404, 422),
+    dependencies=[Depends(streams.glimpsed)],
+)
 def list_job_events(
     job: JobRef,
     actor: MayRead,

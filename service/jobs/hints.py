@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.jobs.models import FOLLOW, Job
@@ -49,7 +49,7 @@ def watch(session: Session, team_id: UUID, jobs: Collection[UUID]) -> None:
         )
         .with_for_update(skip_locked=True)
     )
-    begins = Job.state.in_(TO_FOLLOW) & (Job.due_at > now) & (func.coalesce(Job.watched_until, "-infinity") < now)
+    begins = and_(Job.state.in_(TO_FOLLOW), Job.due_at > now, or_(Job.watched_until.is_(None), Job.watched_until < now))
     session.execute(
         update(Job)
         .where(Job.team_id == team_id, Job.id.in_(news))

@@ -1,13 +1,11 @@
 """Following jobs at the provider: how they stand, what they say, what they measured, how they ended.
 
-The lever is asking for less. An account's job list tells a hundred jobs a call, so one worker at a time pages it for
-all jobs of the account that are due or will be soon. Those it shows to be unchanged are put off together, unclaimed.
-Only the others are claimed and asked about further.
+The lever is asking for less. One worker at a time pages an account's job list for all its jobs that are due or will be
+soon. Those it shows to be unchanged are put off together, unclaimed; only the others are claimed and asked about.
 """
 
-import random
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,9 +16,9 @@ from sqlalchemy.orm import Session
 from service import connections
 from service.jobs import progress, queries, rules
 from service.jobs.flows import sights
+from service.jobs.flows.lists import News, glance, has_news, jitter, pause_of
 from service.jobs.flows.orders import call_lease
 from service.jobs.flows.outcomes import pause_after
-from service.jobs.flows.searching import CLOCK_SKEW
 from service.jobs.flows.sights import Sight
 from service.jobs.flows.submission import resolve
 from service.jobs.models import FOLLOW, Job
@@ -28,7 +26,6 @@ from service.jobs.rules import State, Wish
 from service.kit import clock, logs, work
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
-from service.kit.locks import try_lock
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
@@ -38,9 +35,7 @@ from service.provider.shapes import Credentials, RemoteEvent, RemoteJob
 
 log = logs.get(__name__)
 
-_WORTH_A_LIST: Final = 5  # so many jobs of one account are asked about by its list
 _CLAIMED_AT_ONCE: Final = 64  # a lease must last until the last of them is done
-_EVENTS_AFTER: Final = 20  # times `follow_seconds`: a running job nobody watches is asked for its events this rarely
 
 _MESSAGES = {
     State.PROVIDER_QUEUED: "The files are valid; waiting for a place at the provider.",
@@ -78,10 +73,6 @@ class Answer:
     refusal: str | None = None  # of what the user wished for
 
 
-News = Mapping[UUID, tuple[Sight, RemoteJob | None]]
-"""Jobs to ask about further: how they stood before the list was read, and what it said, if it showed them."""
-
-
 def follow(ids: Sequence[UUID]) -> None:
     """Look at those of `ids` that are due and free, and write what is new."""
     with unit_of_work(WORKER) as session:
@@ -95,64 +86,6 @@ def follow(ids: Sequence[UUID]) -> None:
         ask_each(glance(account, ours))
 
 
-def glance(account: UUID, ours: Sequence[Sight]) -> News:
-    """Read the account's list, put off what it shows to be unchanged, and tell what is left to ask about.
-
-    Too few for a list are all left. None are while somebody else reads this list: he takes ours along, or they are
-    hinted at again.
-    """
-    with unit_of_work(WORKER) as session:
-        few = sights.soon(session, account, seconds=settings().follow_seconds, limit=_WORTH_A_LIST)
-    if len(few) < _WORTH_A_LIST:
-        return {one.id: (one, None) for one in ours}
-    with try_lock(f"list:{account}") as lock:
-        return read_list(account) if lock else {}
-
-
-def read_list(account: UUID) -> News:
-    """The same under the account's lock."""
-    with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
-        seen = sights.soon(session, account, seconds=settings().follow_seconds)
-        credentials = connections.credentials(session, account)
-    if not seen:
-        return {}
-    wanted = {one.provider_job_id for one in seen if one.provider_job_id}
-    oldest = min(one.submitted_at for one in seen)
-    try:
-        told = gateway.list_jobs(credentials, wanted=wanted, created_since=oldest - CLOCK_SKEW)
-    except ProviderError as error:
-        log.warning("account.list_failed", account=str(account), reason=str(error))
-        _put_off({one: pause_after(error) * _jitter() for one in seen if one.is_due})
-        return {}
-    shown = {one.id: (one, told.get(one.provider_job_id or "")) for one in seen}
-    quiet = [one for one, remote in shown.values() if remote and not has_news(one, remote)]
-    news = {id_: found for id_, found in shown.items() if found[0].is_due or found[1]}
-    for one in quiet:
-        del news[one.id]
-    _put_off({one: _pause(one.state, one.begun_at, is_watched=one.is_watched) for one in quiet}, hinted=news)
-    return news
-
-
-def _put_off(pauses: Mapping[Sight, float], hinted: Collection[UUID] = ()) -> None:
-    with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
-        work.put_off(session, Job, {one.untouched: seconds for one, seconds in pauses.items()})
-        if hinted:
-            work.mark_hinted(session, Job, hinted)
-
-
-def has_news(sight: Sight, remote: RemoteJob) -> bool:
-    """Whether to ask further. A job may have been found when it had ended: an end is news until it is written."""
-    return remote.status != sight.provider_status or remote.is_over or _wants_events(sight, remote)
-
-
-def _wants_events(sight: Sight, remote: RemoteJob) -> bool:
-    """A running job says something all the time: who watches wants to hear it soon, who does not now and then."""
-    if remote.status != "running" or sight.is_watched or sight.events_asked_at is None:
-        return remote.status == "running"
-    most = _EVENTS_AFTER * settings().follow_seconds
-    return (clock.now() - sight.events_asked_at).total_seconds() > most * random.uniform(0.5, 1)  # noqa: S311
-
-
 def ask_each(news: News) -> None:
     """Claim these, some at a time, and look at each."""
     ids = list(news)
@@ -161,14 +94,20 @@ def ask_each(news: News) -> None:
 
 
 def _take(ids: Sequence[UUID], news: News) -> list[Look]:
-    """Claim them. What the list said of a job that somebody has claimed or woken since is out of date."""
     with unit_of_work(WORKER) as session:
         claims = work.claim(session, FOLLOW, ids, seconds=call_lease(), early=True)
+    return looks_of(claims, news)
+
+
+def looks_of(claims: Sequence[Claim], news: News | None = None) -> list[Look]:
+    """The claimed jobs as they stand. What a list said of one that was claimed or woken since is out of date."""
+    with unit_of_work(WORKER) as session:
         now = sights.claimed(session, claims)
         accounts = {one: connections.credentials(session, one) for one in {sight.account for sight in now.values()}}
     looks = []
     for claim in claims:
-        sight, (before, listed) = now[claim.id], news[claim.id]
+        sight = now[claim.id]
+        before, listed = (news or {}).get(claim.id, (sight, None))
         still = (claim.fence, sight.due_at) == (before.fence + 1, before.due_at)
         looks.append(Look(claim, sight, accounts[sight.account], listed if still else None))
     return looks
@@ -182,7 +121,7 @@ def _follow_one(look: Look) -> None:
         try:
             answer = ask(look)
         except ProviderError as error:
-            _look_later(look.claim, error)
+            look_later(look.claim, error)
         else:
             record_progress(look, answer)
 
@@ -190,7 +129,7 @@ def _follow_one(look: Look) -> None:
 def ask(look: Look) -> Answer:
     """How the job stands, having passed on what is wanted of it, and what it has said where that may be news."""
     remote, refusal = _stand(look)
-    events = new_events(look, remote) if has_news(look.sight, remote) else None
+    events = new_events(look, remote) if look.listed or has_news(look.sight, remote) else None
     return Answer(remote, events, refusal)
 
 
@@ -249,7 +188,7 @@ def record_progress(look: Look, answer: Answer) -> None:
         _settle_wish(session, job, look.sight.wish, answer, at)
         begun_at = job.started_at or job.submitted_at or job.created_at
         woken = job.due_at != look.sight.due_at  # by a user or a webhook, since we asked
-        pause = _pause(state, begun_at, is_watched=look.sight.is_watched)
+        pause = pause_of(state, begun_at, is_watched=look.sight.is_watched)
         work.proceed(job, seconds=0 if woken else pause)
 
 
@@ -266,28 +205,18 @@ def _settle_wish(session: Session, job: Job, wish: Wish | None, answer: Answer, 
         progress.say(session, job, at, "message", f"The provider refused to {wish} the job: {answer.refusal}")
 
 
-def _pause(state: State, begun_at: datetime, *, is_watched: bool) -> float:
-    shortest = settings().follow_seconds
-    pause = rules.pause_before_next_look(state, clock.now() - begun_at, shortest=shortest, is_watched=is_watched)
-    return pause * _jitter()
-
-
-def _jitter() -> float:
-    """So that jobs submitted together do not come back together."""
-    return random.uniform(0.8, 1.2)  # noqa: S311
-
-
 def _take_outcome(job: Job, remote: RemoteJob) -> None:
     job.fine_tuned_model = remote.fine_tuned_model
     job.trained_tokens = remote.trained_tokens
-    job.error_code, job.error_message = remote.error_code, remote.error_message
+    job.result_files = list(remote.result_files)
+    job.error_code, job.error_message, job.error_param = remote.error_code, remote.error_message, remote.error_param
 
 
 def _ending(state: State, remote: RemoteJob) -> str:
     return f"{_MESSAGES[state]} {remote.error_message}" if remote.error_message else _MESSAGES[state]
 
 
-def _look_later(claimed: Claim, error: ProviderError) -> None:
+def look_later(claimed: Claim, error: ProviderError) -> None:
     """A provider that is away is no job's fault, however long; a job it no longer knows is, and ends with a person."""
     log.warning("job.look_failed", reason=str(error))
     with unit_of_work(worker_for(claimed.team)) as session:
@@ -295,4 +224,4 @@ def _look_later(claimed: Claim, error: ProviderError) -> None:
         if isinstance(error, NotThere):
             work.back_off(job)
         else:
-            work.back_off(job, seconds=pause_after(error) * _jitter(), blameless=True)
+            work.back_off(job, seconds=pause_after(error) * jitter(), blameless=True)

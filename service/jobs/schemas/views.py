@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.jobs.models import Job
-from service.jobs.rules import Origin, State
+from service.jobs.rules import Origin, State, Wish
 from service.jobs.schemas.approvals import ApprovalView
 from service.jobs.schemas.requests import Hyperparameters, Method, Register
 from service.jobs.schemas.results import JobError
@@ -31,6 +31,7 @@ class JobView(BaseModel):
         examples=[State.RUNNING],
     )
     waiting: Waiting | None = Field(description="What it waits for, if it is not under way yet.")
+    wish: Literal["pause", "resume"] | None = Field(description="Asked for, and not yet done by the provider.")
     attention: str | None = Field(description="Why a person has to look at it, if so. Its money stays reserved.")
     model: str
     dataset: str
@@ -69,6 +70,7 @@ class JobView(BaseModel):
             id=ids.show("job", job.id),
             state=job.state,
             waiting=waiting or Waiting.by_state(job),
+            wish=Wish(job.wish).value if job.wish else None,
             attention=job.attention,
             model=job.base_model,
             dataset=ids.show("dset", job.dataset_id),
