@@ -110,7 +110,7 @@ class Team:
     def resolver(self) -> Client:
         return self.client("resolver")
 
-    def ready_dataset(self, content: bytes, filename: str = "train.jsonl") -> dict[str, Any]:
+    def ready_dataset(self, content: bytes, filename: str = "train.jsonl", *, within: float = 30) -> dict[str, Any]:
         """Upload and wait until a worker has checked it."""
         made = self.member.post(
             f"/v1/datasets?filename={filename}", content=content, headers={"Content-Type": "application/jsonl"}
@@ -122,7 +122,7 @@ class Team:
             dataset: dict[str, Any] = self.member.get(path).json()
             return dataset if dataset["state"] in ("ready", "invalid") else None
 
-        return until(checked, within=30, what=f"{path} checked")
+        return until(checked, within=within, what=f"{path} checked")
 
     def ready(self, topic: str = "tide") -> str:
         """The id of a small dataset that can be trained on."""

@@ -1,0 +1,330 @@
+"""Workers die and fall asleep at P1–P14 of docs/protocol.md, each at a job of its own, many jobs at once.
+
+A case is one job, struck at one point in one way, with one fault of its creation. Its play is a generator: it runs up
+to its first `yield` before any worker sees the job, and is then continued again and again until the job has ended.
+"""
+
+import os
+import random
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from service.jobs import SUBMIT
+from service.kit import queue
+from tests.faults.clients import Submitter
+from tests.faults.site import CREATE, LATE_SECONDS, Row, Site, key_of, uuid_of
+from tests.launcher import TELL, order
+
+POINTS: Final = tuple(f"P{n}" for n in range(1, 15))
+WAYS: Final = ("KILL", "STOP")
+_PAUSE_SECONDS: Final = 0.05
+_CASE_SECONDS: Final = 90.0
+_TRIES: Final = 4
+
+NOT_CREATED: Final[list[dict[str, Any]]] = [
+    {"kind": "drop"},
+    {"kind": "status", "status": 500},
+    {"kind": "garbage"},
+    {"kind": "status", "status": 503, "retry_after": 1},
+    {"kind": "status", "status": 429, "code": "rate_limit_exceeded", "retry_after": 1},
+]
+CREATED_UNHEARD: Final[list[dict[str, Any]]] = [
+    {"kind": "create_then_500"},
+    {"kind": "create_then_drop"},
+    {"kind": "delay", "delay_seconds": LATE_SECONDS},  # created after the client has given up
+    {"kind": "delay", "delay_seconds": LATE_SECONDS, "after": True},  # created at once, answered too late
+]
+CREATION_FAULTS: Final = [{}, *NOT_CREATED, *CREATED_UNHEARD]
+"""What may befall a creation, or nothing. Lag of the list comes on top, of all of them."""
+
+Acts = Generator[None, None, None]
+
+
+@dataclass
+class Case:
+    """One job, struck at one point in one way."""
+
+    site: Site
+    point: str
+    how: str  # KILL or STOP
+    seed: int
+    fault: dict[str, Any]
+    job: str = ""
+    tries: int = 0
+    was_struck: bool = field(default=False, init=False)
+    row: Row | None = field(default=None, init=False)
+    began: float = field(default=0.0, init=False)
+    sleeper: int | None = field(default=None, init=False)
+
+    def __str__(self) -> str:
+        return f"{self.point} {self.how} seed {self.seed} {self.fault or 'no fault'} {self.job}"
+
+    @property
+    def key(self) -> str:
+        return key_of(self.job)
+
+    @property
+    def is_over(self) -> bool:
+        return self.row is not None and self.row.is_over
+
+    # ---------------------------------------------------------------------------------- what a play is made of
+    def spoil(self, **fault: Any) -> str:
+        """A fault for the creation of this job alone."""
+        return self.site.emulator.fault(**CREATE, **fault, metadata={"tuneplane_submission": self.key})
+
+    def order(self, step: str, when: str, how: str) -> Path:
+        return order(self.site.strikes, step, when, how, job=self.key)
+
+    def until_struck(self, struck: Path) -> Generator[None, None, int | None]:
+        """The struck worker's process id; None where the job ended without coming by."""
+        while not struck.exists():
+            if self.is_over:
+                return None
+            yield
+        self.was_struck = True
+        return int(struck.read_text())
+
+    def until_overtaken(self) -> Acts:
+        """Another worker has claimed the job, or it has ended."""
+        yield  # the row as we know it may be from before the sleeper's own claim
+        fence = self.fence
+        while self.fence == fence and not self.is_over:
+            yield
+
+    @property
+    def fence(self) -> int:
+        return self.row.fence if self.row else 0
+
+    def until_held(self, fault: str) -> Acts:
+        while not self.is_over and not self._held(fault):
+            yield
+
+    def _held(self, fault: str) -> int:
+        found = [one["held"] for one in self.site.emulator.faults()["faults"] if one["id"] == fault]
+        return int(found[0]) if found else 0
+
+    def strike(self, process: int, how: str) -> None:
+        """Strike the process ourselves; it may have died of another case's strike."""
+        self.was_struck = True
+        self.sleeper = process if how == "STOP" else None
+        _send(process, how)
+
+    def wake(self, process: int) -> None:
+        self.sleeper = None
+        _send(process, "CONT")
+
+
+def _send(process: int, how: str) -> None:
+    try:
+        os.kill(process, getattr(signal, f"SIG{how}"))
+    except ProcessLookupError:
+        return
+
+
+# -------------------------------------------------------------------------------------------------------- the plays
+def at(step: str, when: str) -> Callable[[Case], Acts]:
+    """Struck by a step of the flow itself; a sleeper goes on when another worker has claimed the job."""
+
+    def play(case: Case) -> Acts:
+        if case.fault:
+            case.spoil(**case.fault)
+        struck = case.order(step, when, case.how)
+        yield
+        process = yield from case.until_struck(struck)
+        if process is not None and case.how == "STOP":
+            case.sleeper = process
+            yield from case.until_overtaken()
+            case.wake(process)
+
+    return play
+
+
+def where_it_is_written(when: str) -> Callable[[Case], Acts]:
+    """P6 to P8: the job's id is in hand and goes into the row, by the answer itself or by a search that found it."""
+
+    def play(case: Case) -> Acts:
+        step = "searching.record_found" if case.fault in CREATED_UNHEARD else "submission.record"
+        yield from at(step, when)(case)
+
+    return play
+
+
+def in_the_call(case: Case) -> Acts:
+    """P5: bytes sent, no reply. The effect comes before or after the worker's end, as the seed has it."""
+    yield from _in_the_call(case, lose_lock=False)
+
+
+def without_the_lock(case: Case) -> Acts:
+    """P9: the lock's connection is lost, in the call or just before the check that precedes it."""
+    if case.seed % 2:
+        yield from _before_the_check(case)
+    else:
+        yield from _in_the_call(case, lose_lock=True)
+
+
+def _in_the_call(case: Case, *, lose_lock: bool) -> Acts:
+    passing = case.order("gateway.create_job", "before", TELL)
+    held = case.spoil(kind="hold_after" if case.seed % 4 < 2 else "hold")
+    yield
+    yield from case.until_held(held)
+    if not passing.exists() or case.is_over:
+        return
+    process = int(passing.read_text())
+    if lose_lock:
+        case.site.end_lock(case.job)
+    case.strike(process, case.how)
+    case.site.emulator.release(held)
+    if case.how == "STOP":
+        yield from case.until_overtaken()
+        case.wake(process)
+
+
+def _before_the_check(case: Case) -> Acts:
+    if case.fault:
+        case.spoil(**case.fault)
+    struck = case.order("submission.intent", "after", "STOP")
+    yield
+    process = yield from case.until_struck(struck)
+    if process is None:
+        return
+    case.sleeper = process
+    case.site.end_lock(case.job)
+    if case.how == "KILL":
+        case.strike(process, "KILL")
+        return
+    yield from case.until_overtaken()
+    case.wake(process)
+
+
+def doubled_hints(case: Case) -> Acts:
+    """P13: ten messages for one job, and whoever claims it is struck."""
+    if case.fault:
+        case.spoil(**case.fault)
+    struck = case.order("submission.claim", "after", case.how)
+    for _ in range(10):
+        queue.hint(SUBMIT, [uuid_of(case.job)])
+    yield
+    process = yield from case.until_struck(struck)
+    if process is not None and case.how == "STOP":
+        case.sleeper = process
+        yield from case.until_overtaken()
+        case.wake(process)
+
+
+def lease_ends_asleep(case: Case) -> Acts:
+    """P14: the lease ends while the worker sleeps just before its intent; it wakes, or is killed in its sleep."""
+    if case.fault:
+        case.spoil(**case.fault)
+    struck = case.order("submission.intent", "before", "STOP")
+    yield
+    process = yield from case.until_struck(struck)
+    if process is None:
+        return
+    case.sleeper = process
+    yield from case.until_overtaken()
+    case.strike(process, "KILL") if case.how == "KILL" else case.wake(process)
+
+
+PLAYS: Final[dict[str, Callable[[Case], Acts]]] = {
+    "P1": at("submission.claim", "after"),
+    "P2": at("submission.reread", "before"),
+    "P3": at("submission.intent", "before"),
+    "P4": at("submission.intent", "after"),
+    "P5": in_the_call,
+    "P6": where_it_is_written("before"),
+    "P7": where_it_is_written("commit"),
+    "P8": where_it_is_written("after"),
+    "P9": without_the_lock,
+    "P10": at("submission.search", "before"),
+    "P11": at("submission.record_unknown", "before"),
+    "P12": at("submission.search", "after"),
+    "P13": doubled_hints,
+    "P14": lease_ends_asleep,
+}
+OWN_FAULT: Final[dict[str, list[dict[str, Any]]]] = {
+    "P10": [{"kind": "create_then_500"}],
+    "P11": CREATED_UNHEARD[2:],
+    "P12": [{"kind": "create_then_drop"}],  # and the list shows it late
+}
+
+
+def cases(site: Site, seeds: Sequence[int], points: Sequence[str] = POINTS) -> list[Case]:
+    """Each point in each way for each seed. In ten seeds each point meets each fault of creation."""
+    made = []
+    for seed in seeds:
+        for number, point in enumerate(points):
+            faults = OWN_FAULT.get(point, CREATION_FAULTS)
+            made += [Case(site, point, how, seed, faults[(seed + number) % len(faults)]) for how in WAYS]
+    random.Random(f"points {list(seeds)}").shuffle(made)
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------- the round
+class Round:
+    """Plays cases, many at a time, but never so many that all workers sleep."""
+
+    def __init__(
+        self, site: Site, submitters: Sequence[Submitter], *, at_once: int, tree_kill_every: int | None = None
+    ) -> None:
+        self.site, self.submitters, self.at_once = site, cycle(submitters), at_once
+        self.tree_kill_every, self.tree_kills, self._begun = tree_kill_every, 0, 0
+        self.dispatcher = psutil.Process(site.stack.processes.pid("dispatcher"))
+        self.playing: list[tuple[Case, Acts]] = []
+        self.struck: Counter[str] = Counter()
+        self.missed: list[Case] = []
+        self.seconds: list[float] = []
+
+    def play(self, waiting: list[Case]) -> None:
+        """Until every case's job has ended. A job that no strike reached is played again, with another job."""
+        left = deque(waiting)
+        while left or self.playing:
+            while left and len(self.playing) < self.at_once and self._may_sleep(left[0]):
+                self._begin(left.popleft())
+            rows = self.site.rows([case.job for case, _ in self.playing])
+            for case, acts in list(self.playing):
+                case.row = rows.get(case.job)
+                next(acts, None)
+                if case.is_over and case.sleeper is None:
+                    self._end(case, acts, left)
+                elif time.monotonic() - case.began > _CASE_SECONDS:
+                    raise AssertionError(f"{case} does not end: {case.row}")
+            if self.tree_kill_every and self._begun >= self.tree_kill_every * (self.tree_kills + 1):
+                self.site.restart_worker()
+                self.tree_kills += 1
+            time.sleep(_PAUSE_SECONDS)
+
+    def _may_sleep(self, case: Case) -> bool:
+        asleep = sum(one.how == "STOP" and not one.is_over for one, _ in self.playing)
+        return case.how == "KILL" or asleep < self.site.concurrency - 3
+
+    def _begin(self, case: Case) -> None:
+        """Submit its job and set everything up while no hint goes out."""
+        case.tries += 1
+        self._begun += 1
+        with self.site.asleep([self.dispatcher]):
+            case.job = next(self.submitters).accepted()
+            case.began = time.monotonic()
+            acts = PLAYS[case.point](case)
+            next(acts)
+        self.playing.append((case, acts))
+
+    def _end(self, case: Case, acts: Acts, left: deque[Case]) -> None:
+        acts.close()
+        self.playing.remove((case, acts))
+        self.seconds.append(time.monotonic() - case.began)
+        assert case.row is not None
+        assert case.row.state == "succeeded", f"{case}: {case.row}"
+        if case.was_struck:
+            self.struck[case.point] += 1
+        elif case.tries < _TRIES:
+            left.append(Case(case.site, case.point, case.how, case.seed, case.fault, tries=case.tries))
+        else:
+            self.missed.append(case)
