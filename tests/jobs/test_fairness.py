@@ -17,7 +17,7 @@ MANY = 1000
 weights = st.sampled_from([0.25, 0.5, 1.0, 1.0, 2.0, 3.0, 7.5])
 
 
-def team(number: int, *, weight: float = 1.0, held: int = 0, waiting: int = 50, mark: float | None = None) -> Contender:
+def team(number: int, *, weight: float = 1.0, held: int = 0, waiting: int = 20, mark: float | None = None) -> Contender:
     jobs = [UUID(int=number * 10_000 + job) for job in range(waiting)]
     return Contender(UUID(int=number), jobs, NOON - timedelta(seconds=number), held, weight, mark)
 
@@ -52,7 +52,7 @@ def test_inside_a_team_the_order_given_is_kept() -> None:
 @given(st.lists(weights, min_size=1, max_size=6), st.integers(1, 60))
 def test_slots_that_are_filled_at_once_are_shared_by_weight_within_one(shares: list[float], slots: int) -> None:
     given_to = Counter(
-        teams_of(shared(lane(*(team(n, weight=w, waiting=MANY) for n, w in enumerate(shares)), free=slots)))
+        teams_of(shared(lane(*(team(n, weight=w, waiting=60) for n, w in enumerate(shares)), free=slots)))
     )
     for one, weight in enumerate(shares):
         for other, others in enumerate(shares):
@@ -84,7 +84,7 @@ class Work:
 @given(st.lists(weights, min_size=2, max_size=5))
 def test_one_slot_goes_round_by_weight_within_one_turn(shares: list[float]) -> None:
     work, turns = Work(shares, slots=1), Counter[int]()
-    for _ in range(120):
+    for _ in range(60):
         turns.update(work.turn(range(len(shares))))
         for one, weight in enumerate(shares):
             for other, others in enumerate(shares):
