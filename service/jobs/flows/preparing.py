@@ -24,10 +24,11 @@ def prepare(ids: Sequence[UUID]) -> None:
     """Take up those of `ids` whose data is ready, and end those nobody approved in time."""
     with unit_of_work(WORKER) as session:
         claims = work.claim(session, PREPARE, ids)
-    each(claims, _prepare_one)
+    each(claims, prepare_one)
 
 
-def _prepare_one(claimed: Claim) -> None:
+def prepare_one(claimed: Claim) -> None:
+    """The same for one that is claimed. Raises StaleClaim."""
     with logs.bound(job=str(claimed.id), team=str(claimed.team)):
         try:
             take_up(claimed)

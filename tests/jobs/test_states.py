@@ -1,0 +1,405 @@
+"""No illegal arrow, no terminal state left: under any interleaving of provider answers, user calls and crashes.
+
+Hypothesis plays the users, the clock, the provider and as many workers as it likes. A worker is a generator that takes
+the flow's own steps one after the other, so that anything may happen between two of them; it dies by being left alone.
+The provider's answers are arbitrary: wrong, late, twice, backwards. After each move everything that was promised of a
+job's history and money is looked up in Postgres itself.
+"""
+
+import itertools
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from psycopg.rows import namedtuple_row
+from sqlalchemy.orm import Session
+
+from service import connections, jobs, quotas
+from service.cli.local import LocalStack
+from service.datasets import flows as dataset_flows
+from service.jobs.flows import following, outcomes, preparing, searching, sights, submission
+from service.jobs.flows.files import UploadUnderWay
+from service.jobs.flows.orders import look
+from service.jobs.models import Job
+from service.jobs.rules import ARROWS, TERMINAL, TO_PREPARE, State
+from service.kit import clock, ids, work
+from service.kit.db import unit_of_work
+from service.kit.errors import TuneplaneError, Unavailable
+from service.kit.identity import CLI, WORKER, Actor
+from service.kit.work import Claim, Kind, StaleClaim
+from service.provider.errors import AccountRefused, NotThere, ProviderError, RateLimited, Refused, TooManyJobs, Unknown
+from service.provider.shapes import RemoteEvent, RemoteJob
+from tests.jobs.factories import Desk, an_account
+from tests.stack import conversations
+from tests.tenancy.world import admin_url
+
+Steps = Generator[str, Any, None]  # yields what it asks the provider for, or "" where it only pauses
+
+STATUSES: Final = ("validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled", "pondering")
+REFUSALS: Final = (
+    Refused("Invalid file format.", code="invalid_training_file", status=400),
+    AccountRefused("Incorrect API key.", code="invalid_api_key", status=401),
+    RateLimited("Slow down.", retry_after_seconds=1),
+    TooManyJobs("You have too many jobs."),
+)
+UNKNOWN: Final = Unknown("The connection broke.")
+_LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+# -------------------------------------------------------------------------------------------------------- the workers
+def preparing_it(claimed: Claim) -> Steps:
+    yield ""
+    preparing.prepare_one(claimed)
+
+
+def submitting_it(claimed: Claim) -> Steps:
+    order = look(claimed)
+    if order.job.state in (State.QUEUED, State.UPLOADING):
+        yield ""
+        submission.begin_upload(claimed)
+        answer = yield "upload"
+        if isinstance(answer, Exception):
+            submission.record_no_upload(claimed, answer)
+            return
+        submission.record_upload(claimed, answer, None)
+    yield from resolving_it(claimed)
+
+
+def resolving_it(claimed: Claim) -> Steps:
+    yield ""
+    with submission.lock(claimed) as held:
+        if held is None:
+            return
+        order = submission.reread(claimed)
+        if order is None:
+            return
+        if order.job.intent_at is not None:
+            found = yield "search"
+            if found:
+                remotes = [remote_job(f"ftjob-{next(_numbers)}", key=key) for key in found]
+                searching.record_found(order, remotes)
+                return
+            if not searching.record_empty_search(order, clock.now() + timedelta(hours=1)):
+                return
+        yield ""
+        if not submission.intent(claimed):
+            return
+        answer = yield "create"
+        if answer == "here it is":
+            outcomes.record(order, remote_job(f"ftjob-{next(_numbers)}"))
+        elif isinstance(answer, Unknown):
+            outcomes.record_unknown(order, answer)
+        else:
+            outcomes.record_refusal(order, answer)
+
+
+def following_it(claimed: Claim) -> Steps:
+    with unit_of_work(WORKER) as session:
+        sight = sights.claimed(session, [claimed])[claimed.id]
+        account = connections.credentials(session, sight.account)
+    if sight.provider_job_id is None:
+        yield from resolving_it(claimed)
+        return
+    told = yield "ask"
+    if isinstance(told, ProviderError):
+        following.look_later(claimed, told)
+        return
+    status, named, refusal = told
+    remote = remote_job(sight.provider_job_id, status=status, named=named)
+    events = [event(step) for step in range(next(_numbers) % 3)]
+    look = following.Look(claimed, sight, account, None)
+    following.record_progress(look, following.Answer(remote, events, refusal))
+
+
+def remote_job(
+    id_: str, *, status: str = "validating_files", named: bool = True, key: str | None = "ours"
+) -> RemoteJob:
+    return RemoteJob(
+        id=id_, status=status, model="m", created_at=clock.now(), training_file="file-1", seed=1, key=key,
+        fine_tuned_model=f"ft:m:acme::{id_}" if status == "succeeded" and named else None,
+        trained_tokens=120 if named else None, epochs=1, finished_at=None, estimated_finish=None,
+        error_code=None, error_message=None, result_files=(),
+    )  # fmt: skip
+
+
+def event(step: int) -> RemoteEvent:
+    """Told again and again, as providers do; new to a job once."""
+    data = {"step": step + 1, "total_steps": 9, "train_loss": 1.0}
+    return RemoteEvent(f"ftevent-{step}", _LONG_AGO, "info", "metrics", f"Step {step + 1}/9", data)
+
+
+WORK: Final[dict[Kind, Callable[[Claim], Steps]]] = {
+    jobs.PREPARE: preparing_it,
+    jobs.SUBMIT: submitting_it,
+    jobs.FOLLOW: following_it,
+}
+GOOD: Final[dict[str, Any]] = {
+    "": None,
+    "upload": "file-1",
+    "search": [],
+    "create": "here it is",
+    "ask": ("running", True, None),
+}
+ANSWERS: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "": st.none(),
+    "upload": st.just("file-1") | st.sampled_from([*REFUSALS, UNKNOWN, UploadUnderWay()]),
+    "search": st.lists(st.sampled_from(["ours", None]), max_size=2),
+    "create": st.just("here it is") | st.sampled_from([*REFUSALS, UNKNOWN]),
+    "ask": st.tuples(st.sampled_from(STATUSES), st.booleans(), st.none() | st.just("Not now."))
+    | st.sampled_from([NotThere("No such job.", status=404), UNKNOWN]),
+}
+
+
+@dataclass
+class Worker:
+    """One that has claimed a job, and what it is waiting to be told."""
+
+    steps: Steps
+    asks: str
+
+    @classmethod
+    def begin(cls, steps: Steps) -> "Worker | None":
+        worker = cls(steps, "")
+        return worker if worker.goes_on(None) else None
+
+    def goes_on(self, answer: Any) -> bool:
+        """Take the next step. False when there is none: it is done, or has noticed that the job is not its any more."""
+        try:
+            self.asks = self.steps.send(answer)
+        except (StopIteration, StaleClaim):
+            return False
+        return True
+
+
+# -------------------------------------------------------------------------------------------------------- the machine
+class Lives(RuleBasedStateMachine):
+    """One job, perhaps retried, and everybody who has to do with it."""
+
+    ready: ClassVar[dict[Desk, UUID]]
+    spare: ClassVar[str]
+    postgres: ClassVar[psycopg.Connection[Any]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers: list[Worker] = []
+        self.ours: list[Job] = []
+        self.unchecked: UUID | None = None
+
+    @initialize(
+        careful=st.booleans(),
+        data=st.sampled_from(["checked", "checked", "checked", "unchecked", "broken"]),
+        steps=st.sampled_from([0, 3, 5, 6, 8, 10]),
+    )
+    def submit(self, *, careful: bool, data: str, steps: int) -> None:
+        """A job that has come so many steps without trouble: 5 to the call that creates it, 8 to training."""
+        self.desk = list(self.ready)[careful]
+        dataset = self.ready[self.desk]
+        if data != "checked":
+            content = conversations(12, f"{data} {next(_numbers)}")
+            dataset = self.desk.shelf.put(content if data == "unchecked" else content[:-9])
+            self.unchecked = dataset
+        self.ours = [self.desk.submit(dataset, register={"name": "keeper"})]
+        for _ in range(steps):
+            self.step_without_trouble()
+
+    def step_without_trouble(self) -> None:
+        if self.unchecked:
+            self.data_is_checked()
+        elif self.state == State.AWAITING_APPROVAL:
+            self.somebody_asks(by_second(jobs.approve))
+        elif self.workers:
+            self.go_on(self.workers[0], GOOD[self.workers[0].asks])
+        else:
+            self.worker_takes_it(lapsed=False)
+
+    @property
+    def job(self) -> Job:
+        """The newest one; what it was when submitted."""
+        return self.ours[-1]
+
+    @property
+    def state(self) -> State:
+        """Where it stands now."""
+        (state,) = self.postgres.execute("SELECT state FROM jobs WHERE id = %s", [self.job.id]).fetchone() or ("",)
+        return State(state)
+
+    @rule(what=st.deferred(lambda: st.sampled_from(VERBS)))
+    def somebody_asks(self, what: "Verb") -> None:
+        """A user, a second one, or an operator. They may be told no, but not that the database cannot keep up."""
+        try:
+            made = what(self)
+        except Unavailable:
+            raise
+        except TuneplaneError:
+            return
+        if made.id != self.job.id:
+            self.ours.append(made)
+
+    @precondition(lambda self: self.unchecked)
+    @rule()
+    def data_is_checked(self) -> None:
+        assert self.unchecked
+        dataset_flows.validate([self.unchecked])
+        self.unchecked = None
+
+    @precondition(lambda self: self.state == State.AWAITING_APPROVAL)
+    @rule()
+    def nobody_has_decided(self) -> None:
+        self.postgres.execute(
+            "UPDATE jobs SET approval_expires_at = now() - interval '1 s' WHERE id = %s", [self.job.id]
+        )
+
+    @rule(lapsed=st.booleans())
+    def worker_takes_it(self, *, lapsed: bool) -> None:
+        """The next look at it is due; `lapsed`: somebody else's lease has run out, though he may live."""
+        kind = next((kind for kind in WORK if self.state in kind.states), None)
+        if kind is None:
+            return
+        self.postgres.execute(
+            "UPDATE jobs SET due_at = now() - interval '1 s', lease_until = CASE WHEN %s THEN NULL ELSE lease_until END"
+            " WHERE id = %s AND due_at IS NOT NULL",
+            [lapsed, self.job.id],
+        )
+        with unit_of_work(WORKER) as session:
+            jobs.grant_turns(session)
+        with unit_of_work(WORKER) as session:
+            claims = work.claim(session, kind, [self.job.id])
+        for claimed in claims:
+            worker = Worker.begin(WORK[kind](claimed))
+            if worker:
+                self.workers.append(worker)
+
+    @precondition(lambda self: self.workers)
+    @rule(data=st.data())
+    def worker_goes_on(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from(self.workers), label="worker")
+        self.go_on(worker, data.draw(ANSWERS[worker.asks], label=worker.asks))
+
+    @precondition(lambda self: self.workers)
+    @rule(data=st.data())
+    def worker_dies(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from(self.workers), label="worker")
+        worker.steps.close()
+        self.workers.remove(worker)
+
+    def go_on(self, worker: Worker, answer: Any) -> None:
+        if not worker.goes_on(answer):
+            self.workers.remove(worker)
+
+    # ------------------------------------------------------------------------------------------------------- promises
+    @invariant()
+    def history_and_money_are_as_promised(self) -> None:
+        rows = self.postgres.execute(_LOOK, [[job.id for job in self.ours]]).fetchall()
+        assert len(rows) == len(self.ours)
+        for row in rows:
+            check(row)
+
+    def teardown(self) -> None:
+        """The next example has the world to itself."""
+        for worker in self.workers:
+            worker.steps.close()
+        self.postgres.execute(
+            "UPDATE jobs SET state = 'cancelled', slot_at = NULL, due_at = NULL WHERE id = ANY(%s)",
+            [[job.id for job in self.ours]],
+        )
+        self.postgres.execute("DELETE FROM connection_slots")
+
+
+_LOOK: Final = """
+    SELECT job.state, job.price_id IS NOT NULL AS priced, job.slot_at IS NOT NULL AS slot, job.finished_at IS NOT NULL
+           AS finished, job.cost IS NOT NULL AS billed, job.events_count, reservation.state AS money,
+           (SELECT array_agg(seq ORDER BY seq) FROM job_events WHERE job_id = job.id) AS numbers,
+           (SELECT array_agg(data ->> 'state' ORDER BY seq) FROM job_events
+            WHERE job_id = job.id AND type = 'state') AS path,
+           (SELECT bool_and(reserved = (
+                SELECT coalesce(sum(amount), 0) FROM reservations AS held
+                WHERE held.state = 'held' AND (held.team_id, held.month) = (months.team_id, months.month)))
+            FROM budget_months AS months WHERE months.team_id = job.team_id) AS adds_up
+    FROM jobs AS job LEFT JOIN reservations AS reservation ON reservation.job_id = job.id
+    WHERE job.id = ANY(%s) ORDER BY job.id
+"""
+HAS_A_SLOT: Final = frozenset(State) - TERMINAL - TO_PREPARE - {State.QUEUED}
+
+
+def check(row: Any) -> None:
+    """One job as Postgres has it."""
+    assert row.numbers == list(range(1, row.events_count + 1)), "numbers have gaps"
+    path = [State(state) for state in row.path]
+    start = [] if path[0] == State.WAITING_FOR_DATASET else [State.WAITING_FOR_DATASET]
+    for state, following_one in itertools.pairwise([*start, *path]):
+        assert following_one in ARROWS[state], f"{state} → {following_one} in {path}"
+    assert path[-1] == row.state, "the history ends elsewhere"
+    over = row.state in TERMINAL
+    assert (row.finished, row.billed) == (over, over)
+    assert (row.money == "held") is (row.priced and not over), f"money is {row.money} when {row.state}"
+    assert row.adds_up, "a month's reserved is not the sum of what is held"
+    assert not (row.slot and over), "a slot is kept for ever"
+    assert row.slot or row.state not in HAS_A_SLOT, f"{row.state} without a slot"
+
+
+Verb = Callable[[Lives], Job]
+
+
+def by_user(verb: Callable[..., Job]) -> Verb:
+    return lambda lives: lives.desk.ask(verb, lives.job, at=clock.now())
+
+
+def by_second(verb: Callable[..., Job], *, role: str = "member") -> Verb:
+    """Somebody else's, or an operator's."""
+
+    def ask(lives: Lives) -> Job:
+        actor = replace(lives.desk.actor, name="second", role=role)
+        with unit_of_work(actor) as session:
+            return verb(session, actor, ids.show("job", lives.job.id), clock.now())
+
+    return ask
+
+
+def move(session: Session, actor: Actor, job: str, at: datetime) -> Job:
+    return jobs.move(session, actor, job, Lives.spare, at)
+
+
+def give_up(session: Session, actor: Actor, job: str, at: datetime) -> Job:
+    return jobs.give_up(session, actor, job, trained_tokens=100, reason="Enough.", at=at)
+
+
+VERBS: Final[list[Verb]] = [
+    by_user(jobs.pause), by_user(jobs.resume), by_user(jobs.cancel), by_user(jobs.retry),
+    by_second(jobs.approve), by_second(jobs.decline), by_second(move, role="operator"), by_second(give_up),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(quiet: LocalStack) -> Iterator[None]:
+    plain, careful = Desk("1000000"), Desk("1000000")
+    with unit_of_work(CLI) as session:
+        quotas.set_team_limits(session, CLI, careful.team, quotas.LimitsSet(approval_above="0"))
+    Lives.ready = {desk: desk.shelf.checked(conversations(12)) for desk in (plain, careful)}
+    Lives.spare = an_account("spare")
+    with psycopg.connect(admin_url(quiet), autocommit=True, row_factory=namedtuple_row) as Lives.postgres:
+        yield
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("lives", [30, pytest.param(1000, marks=pytest.mark.faults)])
+def test_no_illegal_arrow_no_terminal_state_left_and_money_where_it_belongs(lives: int) -> None:
+    settings = hypothesis_settings(
+        max_examples=lives, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(Lives, settings=settings)
