@@ -39,35 +39,46 @@ def glance(account: UUID, ours: Sequence[Sight]) -> News:
     hinted at again.
     """
     with unit_of_work(WORKER) as session:
-        few = sights.soon(session, account, seconds=settings().follow_seconds, limit=_WORTH_A_LIST)
-    if len(few) < _WORTH_A_LIST:
+        first = sights.of_account(session, account, limit=_WORTH_A_LIST)
+    if sum(map(_is_soon, first)) < _WORTH_A_LIST:
         return {one.id: (one, None) for one in ours}
     with try_lock(f"list:{account}") as lock:
         return read_list(account) if lock else {}
 
 
 def read_list(account: UUID) -> News:
-    """The same under the account's lock."""
+    """The same under the account's lock.
+
+    The list is read for those that are due or soon will be. Where it shows others to have changed, that is news too.
+    """
     with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
-        seen = sights.soon(session, account, seconds=settings().follow_seconds)
+        seen = sights.of_account(session, account)
         credentials = connections.credentials(session, account)
-    if not seen:
+    soon = [one for one in seen if _is_soon(one)]
+    if not soon:
         return {}
-    wanted = {one.provider_job_id for one in seen if one.provider_job_id}
-    oldest = min(one.submitted_at for one in seen)
+    wanted = {one.provider_job_id for one in soon if one.provider_job_id}
+    oldest = min(one.submitted_at for one in soon)
     try:
         told = gateway.list_jobs(credentials, wanted=wanted, created_since=oldest - CLOCK_SKEW)
     except ProviderError as error:
         log.warning("account.list_failed", account=str(account), reason=str(error))
-        _put_off({one: pause_after(error) * jitter() for one in seen if one.is_due})
+        _put_off({one: pause_after(error) * jitter() for one in soon if one.is_due})
         return {}
-    shown = {one.id: (one, told.get(one.provider_job_id or "")) for one in seen}
-    quiet = [one for one, remote in shown.values() if remote and not has_news(one, remote)]
-    news = {id_: found for id_, found in shown.items() if found[0].is_due or found[1]}
-    for one in quiet:
-        del news[one.id]
-    _put_off({one: pause_of(one.state, one.begun_at, is_watched=one.is_watched) for one in quiet}, hinted=news)
+    news: dict[UUID, tuple[Sight, RemoteJob | None]] = {}
+    quiet: dict[Sight, float] = {}
+    for one in seen:
+        remote = told.get(one.provider_job_id or "")
+        if has_changed(one, remote) or (_is_soon(one) and _wants_events(one, remote)) or (one.is_due and not remote):
+            news[one.id] = (one, remote)
+        elif remote and _is_soon(one):
+            quiet[one] = pause_of(one.state, one.begun_at, is_watched=one.is_watched)
+    _put_off(quiet, hinted=news)
     return news
+
+
+def _is_soon(sight: Sight) -> bool:
+    return sight.due_in_seconds <= settings().follow_seconds
 
 
 def _put_off(pauses: Mapping[Sight, float], hinted: Collection[UUID] = ()) -> None:
@@ -78,14 +89,21 @@ def _put_off(pauses: Mapping[Sight, float], hinted: Collection[UUID] = ()) -> No
 
 
 def has_news(sight: Sight, remote: RemoteJob) -> bool:
-    """Whether to ask further. A job may have been found when it had ended: an end is news until it is written."""
-    return remote.status != sight.provider_status or remote.is_over or _wants_events(sight, remote)
+    """Whether to ask for what the job has said."""
+    return has_changed(sight, remote) or _wants_events(sight, remote)
 
 
-def _wants_events(sight: Sight, remote: RemoteJob) -> bool:
+def has_changed(sight: Sight, remote: RemoteJob | None) -> bool:
+    """Whether its status is another. A job may have ended when it was found: an end is news until it is written."""
+    return remote is not None and (remote.status != sight.provider_status or remote.is_over)
+
+
+def _wants_events(sight: Sight, remote: RemoteJob | None) -> bool:
     """A running job says something all the time: who watches wants to hear it soon, who does not now and then."""
-    if remote.status != "running" or sight.is_watched or sight.events_asked_at is None:
-        return remote.status == "running"
+    if remote is None or remote.status != "running":
+        return False
+    if sight.is_watched or sight.events_asked_at is None:
+        return True
     most = _EVENTS_AFTER * settings().follow_seconds
     return (clock.now() - sight.events_asked_at).total_seconds() > most * random.uniform(0.5, 1)  # noqa: S311
 

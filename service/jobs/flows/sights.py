@@ -6,11 +6,11 @@ nothing new is written only if nobody has touched it since.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Double, Select, cast, func, select
 from sqlalchemy.orm import Session
 
 from service.jobs import rules
@@ -33,14 +33,18 @@ class Sight:
     submitted_at: datetime
     events_asked_at: datetime | None
     is_watched: bool
-    is_due: bool
     fence: int
     due_at: datetime
+    due_in_seconds: float
 
     @property
     def wants_a_call(self) -> bool:
         """Something is to be passed on or found out, which no list does."""
         return self.provider_job_id is None or self.state == State.CANCELLING or self.wish is not None
+
+    @property
+    def is_due(self) -> bool:
+        return self.due_in_seconds <= 0
 
     @property
     def untouched(self) -> Untouched:
@@ -49,26 +53,23 @@ class Sight:
 
 def due(session: Session, ids: Sequence[UUID]) -> list[Sight]:
     """Those of `ids` that are to be looked at now and held by nobody."""
-    return _read(session, _sights().where(Job.id.in_(ids), Job.state.in_(FOLLOW.states), unheld(Job), _due_within(0)))
+    # Not clock_timestamp(), which is volatile: no index could find what is due.
+    is_due = Job.due_at <= func.statement_timestamp()
+    return _read(session, _sights().where(Job.id.in_(ids), Job.state.in_(FOLLOW.states), unheld(Job), is_due))
 
 
-def soon(session: Session, account: UUID, *, seconds: float, limit: int | None = None) -> list[Sight]:
-    """Jobs of an account that its list can tell about and that will be due within so many seconds."""
+def of_account(session: Session, account: UUID, *, limit: int | None = None) -> list[Sight]:
+    """All jobs of an account that its list can tell about, those due soonest first."""
     listed = (
         Job.connection_id == account, Job.provider_job_id.is_not(None), Job.state.in_(rules.TO_FOLLOW),
-        Job.wish.is_(None), unheld(Job), _due_within(seconds),
+        Job.wish.is_(None), unheld(Job), Job.due_at.is_not(None),
     )  # fmt: skip
-    return _read(session, _sights().where(*listed).limit(limit))
+    return _read(session, _sights().where(*listed).order_by(Job.due_at).limit(limit))
 
 
 def claimed(session: Session, claims: Sequence[Claim]) -> dict[UUID, Sight]:
     """The claimed jobs as they stand now."""
     return {one.id: one for one in _read(session, _sights().where(Job.id.in_([claim.id for claim in claims])))}
-
-
-def _due_within(seconds: float) -> ColumnElement[bool]:
-    # Not clock_timestamp(), which is volatile: no index could find what is due.
-    return Job.due_at <= func.statement_timestamp() + timedelta(seconds=seconds)
 
 
 def _sights() -> Select[*tuple[Any, ...]]:
@@ -85,9 +86,9 @@ def _sights() -> Select[*tuple[Any, ...]]:
         submitted_at.label("submitted_at"),
         Job.events_asked_at,
         func.coalesce(Job.watched_until > now, False).label("is_watched"),
-        func.coalesce(Job.due_at <= now, False).label("is_due"),
         Job.fence,
         Job.due_at,
+        cast(func.extract("epoch", Job.due_at - now), Double).label("due_in_seconds"),
     )
 
 

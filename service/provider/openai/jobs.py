@@ -67,23 +67,22 @@ def _while_recent(newest_first: Iterable[RemoteJob], since: datetime) -> Iterato
 
 
 def list_jobs(credentials: Credentials, *, wanted: Collection[str], created_since: datetime) -> dict[str, RemoteJob]:
-    """Those of `wanted` that the account's list shows, by id: a hundred for one call instead of one each.
+    """What the account's list shows, by id, as far back as is worth reading for those `wanted`: a hundred a call.
 
     Reads from the newest back until all are found, everything older is older than `created_since`, or as many pages in
     a row have shown none as there are left to find: one by one they cost no more than what was spent in vain.
     """
     found: dict[str, RemoteJob] = {}
-    barren = 0
+    left, barren = set(wanted), 0
     with translated(credentials):
         page = client(credentials).fine_tuning.jobs.list(limit=_PAGE)
         while True:
-            shown = [_job(one) for one in page.data]
-            hits = {one.id: one for one in shown if one.id in wanted}
-            found |= hits
-            barren = 0 if hits else barren + 1
-            left = len(wanted) - len(found)
-            is_past = any(one.created_at < created_since for one in shown)
-            if left <= barren or is_past or not page.has_next_page():
+            shown = {one.id: one for one in map(_job, page.data)}
+            barren = barren + 1 if left.isdisjoint(shown) else 0
+            left -= shown.keys()
+            found |= shown
+            is_past = any(one.created_at < created_since for one in shown.values())
+            if len(left) <= barren or is_past or not page.has_next_page():
                 return found
             page = page.get_next_page()
 
