@@ -75,11 +75,13 @@ def test_a_key_that_slips_into_a_log_is_blanked() -> None:
     assert blanked["event"] == "refused [redacted] at once"
 
 
-READS = {"catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read"}
+READS = {"catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read", "limits:read"}
 WRITES = {"datasets:write", "jobs:write", "models:write"}
+LEADS = {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
 ALL = {
-    "me:read", "models:resolve", *READS, *WRITES, "keys:read", "keys:write", "teams:read", "teams:write",
-    "budgets:write", "audit:read", "connections:read", "connections:write",
+    "me:read", "models:resolve", *READS, *WRITES, "teams:read", "teams:write",
+    "budgets:write", "limits:write", "audit:read", "connections:read", "connections:write", "attention:read",
+    "attention:write", *LEADS,
 }  # fmt: skip
 
 
@@ -88,7 +90,7 @@ ALL = {
     [
         (Role.OPERATOR, ALL),
         (Role.FINANCE, {"me:read", "teams:read", "budgets:read", "catalog:read", "costs:read"}),
-        (Role.ADMIN, {"me:read", "models:resolve", *READS, *WRITES, "keys:read", "keys:write"}),
+        (Role.ADMIN, {"me:read", "models:resolve", *READS, *WRITES, *LEADS}),
         (Role.MEMBER, {"me:read", "models:resolve", *READS, *WRITES}),
         (Role.VIEWER, {"me:read", "models:resolve", *READS}),
         (Role.RESOLVER, {"me:read", "models:resolve"}),
@@ -99,7 +101,8 @@ def test_a_role_may_do_this_and_nothing_else(role: Role, scopes: set[str]) -> No
 
 
 def test_no_role_of_a_team_reaches_beyond_it() -> None:
-    beyond = {"teams:read", "teams:write", "budgets:write", "audit:read", "connections:read", "connections:write"}
+    beyond = ALL - READS - WRITES - LEADS - {"me:read", "models:resolve"}
+    assert len(beyond) == 9
     for role in set(Role) - PLATFORM_ROLES:
         assert not SCOPES[role] & beyond
 
