@@ -1,5 +1,6 @@
 """What only the database knows, told by each dispatcher: jobs by state, how long work waits, what needs a person."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -8,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import jobs
-from service.kit import work
+from service.kit import circuit, work
 from service.kit.db import read_only
 from service.kit.errors import Unavailable
 from service.kit.identity import WORKER
@@ -23,7 +24,7 @@ class DatabaseCollector(Collector):
         up = GaugeMetricFamily("finetune_database_up", "Whether the database answered.", value=1)
         try:
             with read_only(WORKER) as session:
-                told = [*_jobs(session), *_due(session), *_strays(session), *_waiting(session)]
+                told = [*_jobs(session), *_due(session), *_strays(session), *_waiting(session), *_circuits(session)]
         except Unavailable:
             up = GaugeMetricFamily("finetune_database_up", "Whether the database answered.", value=0)
             told = []
@@ -51,6 +52,14 @@ def _waiting(session: Session) -> Iterator[Metric]:
     for (model, reason), count in jobs.turns_waiting(session).items():
         waiting.add_metric([model, reason], count)
     yield waiting
+
+
+def _circuits(session: Session) -> Iterator[Metric]:
+    shut = GaugeMetricFamily("finetune_account_circuits_open", "Provider accounts left alone.", labels=["use"])
+    opened = Counter(one.name.partition(":")[2] for one in circuit.openings(session, also_on_trial=True))
+    for use in ("create", "ask"):
+        shut.add_metric([use], opened[use])
+    yield shut
 
 
 def _due(session: Session) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from service.api.errors import Problem, problems
 TAGS: Final = [
     {"name": "teams", "description": "Teams and their API keys."},
     {"name": "me", "description": "Who the caller is."},
+    {"name": "connections", "description": "Accounts at providers: keys, caps, health. For operators."},
     {"name": "catalog", "description": "Base models and what training them costs."},
     {"name": "budgets", "description": "What a team may spend in a month."},
     {"name": "limits", "description": "What a team may train, how much of it, and when somebody else has to agree."},
@@ -18,6 +19,7 @@ TAGS: Final = [
     {"name": "jobs", "description": "Fine-tuning jobs: priced first, submitted once, followed to their end."},
     {"name": "costs", "description": "What teams have spent, to the last digit."},
     {"name": "models", "description": "Tuned models, their versions, and which of them serves where."},
+    {"name": "operations", "description": "What waits for a person. For operators."},
     {"name": "problems", "description": "What error codes mean."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]

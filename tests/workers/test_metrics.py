@@ -8,6 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.cli.local import LocalStack, free_port
+from service.kit import circuit
+from service.kit.ids import new_id
 from tests.conftest import Launch
 from tests.stack import Platform, conversations
 from tests.until import until
@@ -52,6 +54,9 @@ def test_work_that_nobody_does_is_seen_to_wait(observed: tuple[LocalStack, int, 
     assert told["finetune_due_oldest_seconds", "datasets.validate"] > 0
     assert told["finetune_attention", "datasets.validate"] == 0
     assert told["finetune_database_up", ""] == 1
+    assert told["finetune_account_circuits_open", "create"] == 0
+    circuit.open(f"{new_id()}:create", "the key is revoked", 300)
+    assert ask(dispatcher)["finetune_account_circuits_open", "create"] == 1
 
 
 def test_requests_are_counted_by_route_never_by_id(observed: tuple[LocalStack, int, int]) -> None:
