@@ -18,18 +18,21 @@ from service.registry.models import PROBE
 from service.registry.queries import (
     Resolution,
     Snapshot,
+    TunedModel,
     VersionFacts,
     find_model,
     find_version,
     list_models,
     load_snapshot,
+    tuned_by_id,
+    tuned_model,
 )  # fmt: skip
 from service.registry.rules import State, check_name
 from service.registry.schemas import AliasView, ModelView, Promotion, ResolutionView, VersionView
 
 __all__ = [
     "PROBE", "AliasView", "BadName", "ModelNotFound", "ModelRegistered", "ModelView", "NothingServed", "Promotion",
-    "Resolution", "ResolutionView", "Snapshot", "State", "VersionFacts", "VersionNotFound", "VersionNotReady",
-    "VersionView", "check_name", "find_model", "find_version", "list_models", "load_snapshot", "promote",
-    "register",
+    "Resolution", "ResolutionView", "Snapshot", "State", "TunedModel", "VersionFacts", "VersionNotFound",
+    "VersionNotReady", "VersionView", "check_name", "find_model", "find_version", "list_models", "load_snapshot",
+    "promote", "register", "tuned_by_id", "tuned_model",
 ]  # fmt: skip

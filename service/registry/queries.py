@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
 
 from service import tenants
+from service.kit.errors import NotFound
 from service.kit.ids import show
 from service.kit.pages import Page, newest_first, page_of
-from service.registry.errors import ModelNotFound
+from service.registry.errors import ModelNotFound, NothingServed, VersionNotFound
 from service.registry.models import Alias, Model, ModelVersion
 from service.registry.schemas import AliasView, ModelView, VersionView
 
@@ -23,6 +24,15 @@ class VersionFacts:
     id: UUID
     model_id: UUID
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TunedModel:
+    """A tuned model as something to train on: the provider's id, what it was made of, and the account that has it."""
+
+    model: str
+    base_model: str
+    connection_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,38 @@ def find_version(session: Session, team_id: UUID, version_id: UUID) -> VersionVi
     """A version that exists."""
     wanted = select(ModelVersion).where(ModelVersion.team_id == team_id, ModelVersion.id == version_id)
     return _version_view(session.scalars(wanted).one())
+
+
+def tuned_model(session: Session, team_id: UUID, name: str, which: str | int, *, pointer: str) -> TunedModel:
+    """What an alias, or a version's number, of the team's model means.
+
+    Raises ModelNotFound, VersionNotFound or NothingServed, blaming `pointer`.
+    """
+    model_id = session.scalar(select(Model.id).where(Model.team_id == team_id, Model.name == name))
+    if model_id is None:
+        raise ModelNotFound(name=name, pointer=pointer)
+    found = _tuned().where(ModelVersion.team_id == team_id, ModelVersion.model_id == model_id)
+    if isinstance(which, int):
+        row = session.execute(found.where(ModelVersion.number == which)).one_or_none()
+        missing: NotFound = VersionNotFound(name=name, version=which, pointer=pointer)
+    else:
+        meant = and_(Alias.team_id == ModelVersion.team_id, Alias.version_id == ModelVersion.id, Alias.alias == which)
+        row = session.execute(found.join(Alias, meant)).one_or_none()
+        missing = NothingServed(name=name, alias=which, pointer=pointer)
+    if row is None:
+        raise missing
+    return TunedModel(*row)
+
+
+def tuned_by_id(session: Session, team_id: UUID, provider_model_id: str) -> TunedModel | None:
+    """The team's version of that provider's id, if there is one."""
+    found = _tuned().where(ModelVersion.team_id == team_id, ModelVersion.provider_model_id == provider_model_id)
+    row = session.execute(found.limit(1)).one_or_none()
+    return row and TunedModel(*row)
+
+
+def _tuned() -> Select[str, str, UUID]:
+    return select(ModelVersion.provider_model_id, ModelVersion.base_model, ModelVersion.connection_id)
 
 
 def alias_view(session: Session, team_id: UUID, model_id: UUID, alias: str) -> AliasView:
