@@ -1,22 +1,21 @@
 """Fine-tuning jobs: estimate, submit, watch, cancel."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from service import jobs
 from service.api import streams
 from service.api.deps import MayAsTeam
 from service.api.errors import problems
-from service.kit import clock, idempotency, pages
+from service.api.filters import METADATA_PARAMETER, metadata_filter
+from service.api.once import IdempotencyKey, take_on
+from service.kit import clock, pages
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import WORKER, Actor
 from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
 
 router = APIRouter(tags=["jobs"])
-
-POLL_SECONDS = "10"  # a hint how soon to ask again
 
 JobRef = Annotated[str, Path(description="Id of the job.", examples=["job_01m7w6kt9eepp87nc93bk07v4n"])]
 MayRead = Annotated[Actor, MayAsTeam("jobs:read")]
@@ -39,48 +38,42 @@ def estimate_job(body: jobs.JobRequest, actor: MayRead) -> jobs.Estimate:
     response_model=jobs.JobView,
     responses=problems(401, 403, 404, 409, 422, 429),
 )
-def create_job(
-    body: jobs.JobRequest,
-    actor: MayWrite,
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="Any text of yours: for seven days the same request with it gives the same job again."),
-    ] = None,
-) -> Response:
+def create_job(body: jobs.JobRequest, actor: MayWrite, idempotency_key: IdempotencyKey = None) -> Response:
     """Reserve the job's price from the team's budget and take it on; workers bring it to the provider.
 
-    `403 budget_exceeded` where there is no room, `429 jobs_per_day_reached` where there were enough today. A job dearer
-    than the team's `approval_above` is `awaiting_approval` first.
+    `403 budget_exceeded` where there is no room, `403 max_cost_exceeded` where it may cost more than its own
+    `budget.max_cost`, `429 jobs_per_day_reached` where there were enough today. A job dearer than the team's
+    `approval_above` is `awaiting_approval` first; one whose data is still being checked is `waiting_for_dataset`, and
+    its price is reserved when it leaves that. `warnings` says what deserves a word but does not stand in the way.
     Send an `Idempotency-Key`, so that a repeated request cannot become a second job.
     """
-    request = {"method": "POST", "path": "/v1/jobs", "body": body.model_dump(mode="json", by_alias=True)}
-
-    with unit_of_work(actor) as session:
-
-        def submit() -> dict[str, Any]:
-            job = jobs.submit(session, actor, body, clock.now())
-            return jobs.JobView.of(job).model_dump(mode="json", by_alias=True)
-
-        outcome = idempotency.once(session, actor.team, idempotency_key, request, submit)
-    headers = {"Location": f"/v1/jobs/{outcome.answer['id']}", "Retry-After": POLL_SECONDS}
-    if outcome.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return JSONResponse(outcome.answer, status_code=202, headers=headers)
+    return take_on(
+        actor, idempotency_key, "/v1/jobs", body, lambda session: jobs.submit(session, actor, body, clock.now())
+    )
 
 
-@router.get("/v1/jobs", summary="List jobs", responses=problems(401, 403, 404, 422))
+@router.get(
+    "/v1/jobs",
+    summary="List jobs",
+    responses=problems(401, 403, 404, 422),
+    openapi_extra={"parameters": [METADATA_PARAMETER]},
+)
 def list_jobs(
     actor: MayRead,
+    *,
     after: Annotated[str | None, Query(description="`last_id` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items a page.")] = LIMIT_DEFAULT,
     state: Annotated[jobs.State | None, Query(description="Only jobs in this state.")] = None,
     model: Annotated[
         str | None, Query(pattern=r"^[\x20-\x7e]+$", description="Only jobs that train this base model.")
     ] = None,
+    metadata: Annotated[dict[str, str] | None, Depends(metadata_filter)] = None,
 ) -> Page[jobs.JobView]:
-    """The team's jobs, newest first."""
+    """The team's jobs, newest first. Several `metadata[key]=value` must all hold."""
     with read_only(actor) as session:
-        rows, has_more = jobs.page(session, actor.team, after=after, limit=limit, state=state, model=model)
+        rows, has_more = jobs.page(
+            session, actor.team, after=after, limit=limit, state=state, model=model, metadata=metadata
+        )
         return pages.page_of([jobs.JobView.of(row) for row in rows], has_more=has_more)
 
 

@@ -85,8 +85,8 @@ class Tour:
         if estimate["status"] != "available":
             raise StepFailed(f"no price: {estimate['message']}")
         self._say(
-            f"{estimate['billed_tokens']:,} tokens ({estimate['epochs']} epochs) × "
-            f"{estimate['price_per_million_tokens']} a million = [bold]{estimate['price']} {estimate['currency']}[/]; "
+            f"{estimate['tokens']:,} tokens ({estimate['epochs']} epochs) × {estimate['unit_price']} a million = "
+            f"[bold]{estimate['price']['high']} {estimate['currency']}[/]; "
             f"{estimate['budget_left']} left in the budget"
         )
         if not estimate["fits_budget"]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service import quotas, webhooks
 from service.jobs import progress, turns
+from service.jobs.errors import MaxCostExceeded
 from service.jobs.models import Job
 from service.jobs.planning import Plan
 from service.jobs.rules import State
@@ -20,18 +21,38 @@ _PRIORITY_IS_WORTH: Final = timedelta(hours=1)  # of waiting, for each point: wh
 def take_up(session: Session, job: Job, plan: Plan, at: datetime) -> None:
     """Hold the job's price, and let it wait for its turn, or first for a second person's word.
 
-    Raises BudgetExceeded, and then nothing is held.
+    Raises MaxCostExceeded or BudgetExceeded, and then nothing is held.
     """
-    job.billed_tokens, job.epochs, job.epochs_priced = plan.tokens_per_epoch, plan.epochs, plan.epochs_priced
-    job.price_id, job.reserved = plan.price.id, plan.cost
+    freeze(job, plan)
     limits = quotas.limits(session, plan.team.id)
     if limits.asks_approval(plan.cost):
         _ask(session, job, limits.approval_above, at)
     else:
-        queue(session, job, at, f"Queued to train {job.base_model} for {job.epochs_priced} epochs.")
+        queue(session, job, at, f"Queued to train {job.base_model}{_for_epochs(job)}.")
     session.flush()
     # Last, so that the lock on the team's hot budget row is as short as it can be.
     quotas.reserve(session, plan.team, job.id, plan.cost, base_model=job.base_model, at=at)
+
+
+def freeze(job: Job, plan: Plan) -> None:
+    """Write down what the job may cost, and what its data give reason to say. Raises MaxCostExceeded."""
+    if job.max_cost is not None and plan.cost > job.max_cost:
+        raise MaxCostExceeded(
+            asked=money.text(plan.cost),
+            max_cost=money.text(job.max_cost),
+            currency=plan.price.currency,
+            pointer="#/budget/max_cost",
+        )
+    quote = plan.quote
+    job.billed_tokens, job.epochs, job.epochs_priced = quote.tokens_per_epoch, quote.epochs, quote.epochs_priced
+    job.price_id, job.reserved = plan.price.id, plan.cost
+    job.estimated_low, job.estimated_expected = quote.low, quote.expected
+    said = {one.code: one.model_dump() for one in plan.warnings}
+    job.warnings = [*(one for one in job.warnings if one["code"] not in said), *said.values()]
+
+
+def _for_epochs(job: Job) -> str:
+    return f" for {job.epochs} epochs" if job.epochs else ""
 
 
 def _ask(session: Session, job: Job, above: Decimal | None, at: datetime) -> None:

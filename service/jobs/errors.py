@@ -1,6 +1,6 @@
 """What can stand in the way of a job, told so that a caller knows what to do."""
 
-from service.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from service.kit.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound
 
 
 class UnknownJob(NotFound):
@@ -22,6 +22,55 @@ class DatasetUnusable(Invalid):
     """
 
     code = "dataset_invalid"
+
+
+class LegacyConflict(Invalid):
+    """{name} is given twice and differently, {first} and {second}: give it once, in method.hyperparameters."""
+
+    code = "conflicting_values"
+
+
+class UnusableSuffix(Invalid):
+    """A suffix is made of a-z, 0-9 and '-', and nothing of {given!r} is left of that."""
+
+    code = "invalid_suffix"
+
+
+class UnknownTunedModel(NotFound):
+    """Neither a job of yours nor your registry knows the tuned model {model!r}."""
+
+    code = "tuned_model_not_found"
+
+
+class TunedModelElsewhere(Conflict):
+    """{model} lies at another provider account than {connection}, where your jobs run: train it on there."""
+
+    code = "tuned_model_elsewhere"
+
+
+class FormatUnsuitable(Invalid):
+    """{method} fine-tuning of {model} needs {needed}, but dataset {dataset} holds {found}."""
+
+    code = "dataset_format_unsuitable"
+
+
+class ValidationRequired(Invalid):
+    """Reinforcement needs items to evaluate on: name a validation_dataset, or a split."""
+
+    code = "validation_required"
+
+
+class MaxCostRequired(Invalid):
+    """{model} is paid by the hour, and nobody knows how many it takes: name budget.max_cost, which is then reserved."""
+
+    code = "max_cost_required"
+
+
+class MaxCostExceeded(LimitReached):
+    """This job may cost {asked} {currency}, more than its own budget.max_cost of {max_cost}."""
+
+    code = "max_cost_exceeded"
+    status = 403
 
 
 class JobIsOver(Conflict):
@@ -61,7 +110,7 @@ class NotRepeatable(Invalid):
 
 
 class OptionUnsupported(Invalid):
-    """{field} must be {allowed} for {model}; {given!r} was given."""
+    """{field} must be {allowed} for {model}; {given} was given."""
 
     code = "unsupported_value"
 

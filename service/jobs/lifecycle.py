@@ -108,5 +108,4 @@ def _price_anew(session: Session, job: Job, shown_id: str, plan: planning.Plan) 
         raise NotMovable(
             job=shown_id, why=f"at {money.text(plan.cost)} it would need an approval; submit it there anew"
         )
-    job.billed_tokens, job.epochs_priced = plan.tokens_per_epoch, plan.epochs_priced
-    job.price_id, job.reserved = plan.price.id, plan.cost
+    admission.freeze(job, plan)

@@ -3,18 +3,43 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from service import catalog, connections, costs, datasets, quotas, tenants
-from service.jobs import rules
-from service.jobs.errors import DatasetNotReady, DatasetUnusable
+from service.jobs import bases, cautions, legacy, prices
+from service.jobs.errors import (
+    DatasetNotReady,
+    DatasetUnusable,
+    FormatUnsuitable,
+    LegacyConflict,
+    OptionUnsupported,
+    ValidationRequired,
+)
 from service.jobs.models import Job
-from service.jobs.schemas import Available, Estimate, JobRequest, Unavailable
-from service.kit import ids, money
+from service.jobs.prices import Quote
+from service.jobs.schemas import (
+    Available,
+    Estimate,
+    JobRequest,
+    JobWarning,
+    Method,
+    PriceRange,
+    Unavailable,
+    method_of,
+)
+from service.kit import ids
 from service.kit.errors import Conflict, Forbidden, Invalid
 from service.kit.identity import Actor
+
+_FORMATS: Final = {"dpo": "preference", "reinforcement": "reinforcement"}  # supervised: the base model's own
+_WORDS: Final = {
+    "chat": "conversations",
+    "preference": "preference pairs",
+    "reinforcement": "reinforcement items",
+    "prompt_completion": "prompt/completion pairs",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +49,11 @@ class Recipe:
     team: tenants.TeamFacts
     connection: connections.ConnectionFacts
     base: catalog.BaseModelFacts
+    start_from: str | None  # the tuned model that training goes on from
     dataset: datasets.DatasetFacts
     validation: datasets.DatasetFacts | None
-    epochs: int | Literal["auto"] | None  # none: ours for this dataset
+    method: Method
+    max_cost: Decimal | None
 
     @property
     def is_ready(self) -> bool:
@@ -40,9 +67,7 @@ class Plan:
 
     recipe: Recipe
     price: catalog.PriceFacts
-    tokens_per_epoch: int
-    epochs: int | None  # none: the provider chooses, up to `epochs_priced`
-    epochs_priced: int
+    quote: Quote
 
     @property
     def team(self) -> tenants.TeamFacts:
@@ -51,58 +76,71 @@ class Plan:
     @property
     def cost(self) -> Decimal:
         """What is reserved."""
-        return costs.quote(self.price, self.tokens_per_epoch * self.epochs_priced)
+        return self.quote.high
+
+    @property
+    def warnings(self) -> list[JobWarning]:
+        """What the data gives reason to say."""
+        is_auto = self.recipe.method.hyperparameters.n_epochs == "auto" and self.quote.expected is not None
+        return cautions.of_data(self.recipe.dataset, auto_epochs=self.quote.epochs_priced if is_auto else None)
 
 
 def estimate(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Estimate:
     """What `submit` would hold for the same request, or what is missing to say so. Unknown ids are still errors."""
     try:
-        found = plan(session, actor, request, at)
+        modern, warnings = legacy.modernised(request)
+        recipe = resolve(session, actor, modern, at, as_sent=request)
+        found = priced(session, recipe, at, split=modern.split)
+    except (LegacyConflict, OptionUnsupported):
+        raise
     except (Conflict, Forbidden, Invalid) as missing:
         return Unavailable(reason=missing.code, message=missing.message)
-    left = quotas.budget(session, found.team, at).left
-    assumptions = [f"every example is trained {found.epochs_priced} times", "validation tokens are free"]
-    if found.epochs is None:
-        assumptions[0] = f"the provider chooses the epochs: priced at its maximum of {found.epochs_priced}"
+    warnings += cautions.of_request(modern, base=recipe.base.id, shutdown=recipe.base.shutdown_date, at=at)
+    left, quote = quotas.budget(session, found.team, at).left, found.quote
+    by_tokens = quote.expected is not None
     return Available(
-        tokens_per_epoch=found.tokens_per_epoch,
-        epochs=found.epochs_priced,
-        billed_tokens=found.tokens_per_epoch * found.epochs_priced,
-        price=found.cost,
-        price_per_million_tokens=costs.quote(found.price, 1_000_000),
+        tokens_per_epoch=quote.tokens_per_epoch,
+        epochs=quote.epochs_priced if by_tokens else None,
+        tokens=quote.tokens_per_epoch * quote.epochs_priced if by_tokens else None,
+        price=PriceRange(low=quote.low, expected=quote.expected, high=quote.high),
         currency=found.price.currency,
-        price_id=ids.show("price", found.price.id),
-        fits_budget=found.cost <= left,
-        budget_left=max(left, money.ZERO),
-        assumptions=assumptions,
+        meter=found.price.meter,
+        unit_price=costs.quote(found.price, 1_000_000 if by_tokens else 3_600),
+        price_version=ids.show("price", found.price.id),
+        fits_budget=quote.high <= left,
+        budget_left=left,
+        fits_max_cost=None if recipe.max_cost is None else quote.high <= recipe.max_cost,
+        assumptions=list(quote.assumptions),
+        warnings=[*warnings, *found.warnings],
     )
 
 
-def plan(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Plan:
-    """Resolve every name of the request and price it. Raises what stands in its way."""
-    return priced(session, resolve(session, actor, request, at), at)
-
-
 def plan_again(session: Session, job: Job, at: datetime) -> Plan:
-    """The same from a job's row, for one that waited for its dataset. Raises what has come into its way meanwhile."""
+    """The plan of a job's row, for one that waited for its dataset. Raises what has come into its way meanwhile."""
     return priced(session, recipe_of(session, job, at), at)
 
 
-def resolve(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Recipe:
-    """Every name of the request as what it means. Raises what is unknown, not to be trained, or beyond repair."""
+def resolve(session: Session, actor: Actor, request: JobRequest, at: datetime, *, as_sent: JobRequest) -> Recipe:
+    """Every name of a modern request as what it means. Raises what is unknown, not to be trained, or beyond repair."""
     team = tenants.team(session, actor.team)
     connection = connections.of_team(session, team)
-    base = _trainable(session, team, connection.provider, at, model=request.model, method=request.method.type)
-    validation = None
+    method = request.method
+    base, start_from = bases.resolve(session, team, connection, at, model=request.model, method=method.type)
+    check_hyperparameters(base, method, as_sent)
+    if method.type == "reinforcement" and request.validation_dataset is None and request.split is None:
+        raise ValidationRequired(pointer="#/validation_dataset")
+    dataset, validation = _dataset(session, team, request.dataset, "#/dataset"), None
     if request.validation_dataset is not None:
         validation = _dataset(session, team, request.validation_dataset, "#/validation_dataset")
     return Recipe(
         team=team,
         connection=connection,
         base=base,
-        dataset=_dataset(session, team, request.dataset, "#/dataset"),
+        start_from=start_from,
+        dataset=dataset,
         validation=validation,
-        epochs=request.method.hyperparameters.n_epochs,
+        method=method,
+        max_cost=request.budget.max_cost if request.budget else None,
     )
 
 
@@ -110,41 +148,65 @@ def recipe_of(session: Session, job: Job, at: datetime) -> Recipe:
     """What a job's row asks for, as it stands now. Raises the same as `resolve`."""
     team = tenants.team(session, job.team_id)
     connection = connections.find(session, ids.show("conn", job.connection_id))
-    validation = job.validation_dataset_id
+    measured_on = job.validation_dataset_id
     return Recipe(
         team=team,
         connection=connection,
-        base=_trainable(session, team, connection.provider, at, model=job.base_model, method=job.method),
+        base=bases.trainable(session, team, connection.provider, at, model=job.base_model, method=job.method),
+        start_from=job.start_from,
         dataset=_usable(datasets.facts(session, job.team_id, job.dataset_id), "#/dataset"),
-        validation=_usable(datasets.facts(session, job.team_id, validation), "#/validation_dataset")
-        if validation
+        validation=_usable(datasets.facts(session, job.team_id, measured_on), "#/validation_dataset")
+        if measured_on
         else None,
-        epochs="auto" if job.options.get("n_epochs") == "auto" else job.epochs,
+        method=method_of(job),
+        max_cost=job.max_cost,
     )
 
 
-def priced(session: Session, recipe: Recipe, at: datetime) -> Plan:
-    """The plan of a recipe whose data has been checked. Raises DatasetNotReady, or PriceUnknown."""
+def priced(session: Session, recipe: Recipe, at: datetime, *, split: datasets.SplitRequest | None = None) -> Plan:
+    """The plan of a recipe whose data has been checked; with `split`, of one whose data will be a part of that.
+
+    Raises DatasetNotReady, FormatUnsuitable, MaxCostRequired or PriceUnknown.
+    """
     if not recipe.is_ready:
         raise DatasetNotReady(dataset=ids.show("dset", recipe.dataset.id), pointer="#/dataset", retry_after_seconds=1)
-    base, dataset = recipe.base, recipe.dataset
-    epochs = None if recipe.epochs == "auto" else recipe.epochs or dataset.default_epochs
-    return Plan(
-        recipe=recipe,
-        price=catalog.price(session, recipe.connection.provider, base.id, "training_tokens", at),
-        tokens_per_epoch=dataset.billed_tokens(base.encoding, base.example_tokens_max),
-        epochs=epochs,
-        epochs_priced=rules.EPOCHS_AUTO_MAX if epochs is None else epochs,
-    )
+    _check_format(recipe, recipe.dataset, "#/dataset")
+    if recipe.validation is not None:
+        _check_format(recipe, recipe.validation, "#/validation_dataset")
+    method, base = recipe.method, recipe.base
+    price = catalog.price(session, recipe.connection.provider, base.id, prices.meter(method), at)
+    share = Decimal(1) if split is None else _share(split, recipe.dataset.examples)
+    quote = prices.quote(method, base, recipe.dataset, price, max_cost=recipe.max_cost, share=share)
+    return Plan(recipe, price, quote)
 
 
-def _trainable(
-    session: Session, team: tenants.TeamFacts, provider: str, at: datetime, *, model: str, method: str
-) -> catalog.BaseModelFacts:
-    """The snapshot, if it can be trained by that method there and then, and by this team. Raises why not."""
-    base = catalog.trainable(session, provider, model, at, method=method)
-    quotas.check_job(session, team, model=base.id, method=method)
-    return base
+def _share(split: datasets.SplitRequest, examples: int) -> Decimal:
+    """How much of the examples is left to train on."""
+    if split.validation_fraction is not None:
+        return 1 - split.validation_fraction
+    return max(Decimal(0), 1 - Decimal(split.validation_count or 0) / max(1, examples))
+
+
+def check_hyperparameters(base: catalog.BaseModelFacts, method: Method, as_sent: JobRequest) -> None:
+    """Hold the method to the base model's ranges. Raises OptionUnsupported, blaming where the value stands as sent."""
+    for name, allowed in base.ranges[method.type].items():
+        value = getattr(method.hyperparameters, name)
+        if value is not None and not allowed.takes(value):
+            where = legacy.place(as_sent, name)
+            raise OptionUnsupported(field=name, allowed=str(allowed), model=base.id, given=str(value), pointer=where)
+
+
+def _check_format(recipe: Recipe, dataset: datasets.DatasetFacts, pointer: str) -> None:
+    needed = _FORMATS.get(recipe.method.type, recipe.base.format)
+    if dataset.format != needed:
+        raise FormatUnsuitable(
+            method=recipe.method.type,
+            model=recipe.base.id,
+            needed=_WORDS[needed],
+            dataset=ids.show("dset", dataset.id),
+            found=_WORDS.get(dataset.format or "", dataset.format),
+            pointer=pointer,
+        )
 
 
 def _dataset(session: Session, team: tenants.TeamFacts, shown_id: str, pointer: str) -> datasets.DatasetFacts:

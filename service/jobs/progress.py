@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import catalog, costs, registry, tenants, webhooks
-from service.jobs import measures, queries, rules, turns
+from service.jobs import hours, measures, queries, rules, turns
+from service.jobs.hours import HOURS, PAID_BY_HOUR
 from service.jobs.models import Job, JobEvent, JobMetric
 from service.jobs.rules import State
 from service.kit import ids, money, work
@@ -47,25 +48,29 @@ def end_unbilled(session: Session, job: Job, state: State, message: str, at: dat
 def end_at_provider(session: Session, job: Job, state: State, message: str, at: datetime) -> None:
     """End a job the provider ended: charge what was trained and, on success, add the model to the registry.
 
-    All at once.
+    All at once. What is paid by the hour is charged for captured progress, and a failure leaves none.
     """
     enter(session, job, state, message, at)
-    tokens, accrued = _tokens_trained(session, job)
-    team = tenants.team(session, job.team_id)
+    price = catalog.price_by_id(session, frozen(job.price_id))
+    if price.meter == HOURS:
+        quantity, accrued = 0 if state == State.FAILED else _seconds_trained(session, job), True
+        job.trained_seconds = quantity
+    else:
+        quantity, accrued = _tokens_trained(session, job)
+        job.trained_tokens = quantity
     job.cost = costs.charge_training(
         session,
-        team,
+        tenants.team(session, job.team_id),
         job_id=job.id,
         provider=job.provider,
         provider_job_id=job.provider_job_id or "",
         base_model=job.base_model,
         model=job.fine_tuned_model,
-        price=catalog.price_by_id(session, frozen(job.price_id)),
-        quantity=tokens,
+        price=price,
+        quantity=quantity,
         at=at,
         accrued=accrued,
     )
-    job.trained_tokens = tokens
     job.finished_at = at
     if state == State.SUCCEEDED and job.register_name and job.fine_tuned_model:
         version = register(
@@ -102,6 +107,23 @@ def frozen(price_id: UUID | None) -> UUID:
     if price_id is None:
         raise AssertionError("a job without a price was charged")
     return price_id
+
+
+def stop_at_max_cost(session: Session, job: Job, at: datetime) -> bool:
+    """Have a job that is paid by the hour cancelled once its hours come to what it may cost; whether that is so."""
+    if job.method not in PAID_BY_HOUR or job.max_cost is None:
+        return False
+    spent = costs.quote(catalog.price_by_id(session, frozen(job.price_id)), _seconds_trained(session, job, now=at))
+    if spent < job.max_cost:
+        return False
+    job.cancel_requested_at = at
+    message = f"Its hours come to {money.text(spent)} {money.CURRENCY}, all it may cost: cancelling at the provider."
+    enter(session, job, State.CANCELLING, message, at)
+    return True
+
+
+def _seconds_trained(session: Session, job: Job, *, now: datetime | None = None) -> int:
+    return hours.seconds_trained(queries.told(session, job), now=now)
 
 
 def _tokens_trained(session: Session, job: Job) -> tuple[int, bool]:

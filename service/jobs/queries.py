@@ -1,17 +1,19 @@
 """Reading jobs. Every query names the team, although row-level security does too: two locks on one door."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, column, func, select, values
+from sqlalchemy import Integer, Uuid, column, exists, func, or_, select, values
 from sqlalchemy.orm import Session
 
 from service.jobs.errors import UnknownJob
+from service.jobs.hours import Told
 from service.jobs.models import Job, JobCheckpoint, JobEvent, JobMetric
 from service.jobs.rules import TERMINAL
 from service.kit import ids, pages
+from service.registry import TunedModel
 
 
 def get(session: Session, team_id: UUID, job: str, *, lock: bool = False) -> Job:
@@ -24,16 +26,35 @@ def get(session: Session, team_id: UUID, job: str, *, lock: bool = False) -> Job
 
 
 def page(
-    session: Session, team_id: UUID, *, after: str | None, limit: int, state: str | None, model: str | None
+    session: Session,
+    team_id: UUID,
+    *,
+    after: str | None,
+    limit: int,
+    state: str | None = None,
+    model: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> tuple[list[Job], bool]:
-    """A team's jobs, newest first, and whether more follow."""
+    """A team's jobs, newest first, and whether more follow; with `metadata`, those that carry all of it."""
     statement = select(Job).where(Job.team_id == team_id)
     if state is not None:
         statement = statement.where(Job.state == state)
     if model is not None:
         statement = statement.where(Job.base_model == model)
+    if metadata:
+        statement = statement.where(Job.labels.contains(dict(metadata)))
     cursor = ids.read("job", after) if after else None
     return pages.newest_first(session, statement, Job.id, after=cursor, limit=limit)
+
+
+def tuned_by_job(session: Session, team_id: UUID, model: str) -> TunedModel | None:
+    """What one of the team's jobs made under that provider's id: its final model, or a checkpoint."""
+    made = select(Job.base_model, Job.connection_id).where(Job.team_id == team_id)
+    checkpoint = exists().where(
+        JobCheckpoint.team_id == Job.team_id, JobCheckpoint.job_id == Job.id, JobCheckpoint.model == model
+    )
+    row = session.execute(made.where(or_(Job.fine_tuned_model == model, checkpoint)).limit(1)).one_or_none()
+    return row and TunedModel(model, row.base_model, row.connection_id)
 
 
 def events(session: Session, job: Job, *, after: int, limit: int) -> tuple[Sequence[JobEvent], bool]:
@@ -121,6 +142,16 @@ def known_fingerprints(session: Session, team_id: UUID, job_id: UUID, told: Coll
         )
     )
     return {one for one in found if one is not None}
+
+
+def told(session: Session, job: Job) -> list[Told]:
+    """When the provider has said what of a job, in the order it was heard."""
+    rows = session.execute(
+        select(JobEvent.at, JobEvent.type, JobEvent.message)
+        .where(JobEvent.team_id == job.team_id, JobEvent.job_id == job.id, JobEvent.source == "provider")
+        .order_by(JobEvent.seq)
+    )
+    return [Told(*row) for row in rows]
 
 
 def known_steps(session: Session, job: Job, told: Collection[int]) -> set[int]:

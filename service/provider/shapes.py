@@ -1,6 +1,6 @@
 """The provider's objects as the rest of the service sees them: plain values, nothing of the SDK."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -44,12 +44,13 @@ class JobOrder:
     model: str
     training_file: str
     validation_file: str | None
-    epochs: int | None  # None: let the provider choose
-    batch_size: int | None
-    learning_rate_multiplier: Decimal | None
     suffix: str | None
     seed: int
+    method: str = "supervised"
+    hyperparameters: Mapping[str, int | Decimal | str] = field(default_factory=dict)  # the provider chooses the others
+    beside: Mapping[str, Any] = field(default_factory=dict)  # what else the method takes: grader, response_format
     metadata: Mapping[str, str] = field(default_factory=dict)
+    integrations: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

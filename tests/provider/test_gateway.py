@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("database")  # where accounts have their ci
 
 ORDER = JobOrder(
     key="tp1_key", model="gpt-4o-mini-2024-07-18", training_file="file-1", validation_file=None,
-    epochs=1, batch_size=None, learning_rate_multiplier=None, suffix=None, seed=1,
+    suffix=None, seed=1, hyperparameters={"n_epochs": 1},
 )  # fmt: skip
 JOB = {
     "id": "ftjob-1",

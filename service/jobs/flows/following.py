@@ -185,6 +185,9 @@ def record_progress(look: Look, answer: Answer) -> None:
             log.info("job.ended", state=state.value, trained_tokens=job.trained_tokens)
             return
         progress.enter(session, job, state, _MESSAGES.get(state, state.value), at)
+        if state == State.RUNNING and progress.stop_at_max_cost(session, job, at):
+            work.proceed(job)
+            return
         _settle_wish(session, job, look.sight.wish, answer, at)
         begun_at = job.started_at or job.submitted_at or job.created_at
         woken = job.due_at != look.sight.due_at  # by a user or a webhook, since we asked

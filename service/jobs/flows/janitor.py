@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from service import catalog, connections, costs, tenants
 from service.jobs import progress, rules
 from service.jobs.flows.outcomes import adopt
+from service.jobs.hours import PAID_BY_HOUR, Told, seconds_trained
 from service.jobs.models import Job, StrayJob
 from service.jobs.rules import State
 from service.kit import clock, logs
@@ -118,16 +119,20 @@ def _end_duplicate(connection_id: UUID, credentials: Credentials, owner: _Owner,
     if not remote.is_over:
         remote = gateway.cancel_job(credentials, remote.id)
     if remote.is_over and _is_open(connection_id, remote):
-        tokens, accrued = _tokens_of(credentials, owner, remote)
-        _charge(connection_id, owner, remote, tokens, accrued=accrued)
+        quantity, accrued = _trained(credentials, owner, remote)
+        _charge(connection_id, owner, remote, quantity, accrued=accrued)
 
 
-def _tokens_of(credentials: Credentials, owner: _Owner, remote: RemoteJob) -> tuple[int, bool]:
-    steps = [event.data for event in gateway.new_events(credentials, remote.id)]
+def _trained(credentials: Credentials, owner: _Owner, remote: RemoteJob) -> tuple[int, bool]:
+    """Tokens, or seconds where training is paid by the hour, and whether they are our reckoning."""
+    events = gateway.new_events(credentials, remote.id)
+    steps = [event.data for event in events]
     told = [(data["step"], data["total_steps"]) for data in steps if data.get("step") and data.get("total_steps")]
     step, total = max(told, default=(0, 0))
     with unit_of_work(worker_for(owner.team)) as session:
         job = session.get_one(Job, owner.job)
+        if job.method in PAID_BY_HOUR:
+            return seconds_trained(Told(one.created_at, one.type, one.message) for one in events), True
         return rules.tokens_trained(
             told=remote.trained_tokens,
             step=step,
@@ -137,12 +142,12 @@ def _tokens_of(credentials: Credentials, owner: _Owner, remote: RemoteJob) -> tu
         )
 
 
-def _charge(connection_id: UUID, owner: _Owner, remote: RemoteJob, tokens: int, *, accrued: bool) -> None:
+def _charge(connection_id: UUID, owner: _Owner, remote: RemoteJob, quantity: int, *, accrued: bool) -> None:
     """Two jobs at the provider are two bills; what the second comes to was never held and is booked as an overrun."""
     at = clock.now()
     with unit_of_work(worker_for(owner.team)) as session:
         job = session.get_one(Job, owner.job)
-        if tokens:
+        if quantity:
             costs.charge_training(
                 session,
                 tenants.team(session, owner.team),
@@ -152,7 +157,7 @@ def _charge(connection_id: UUID, owner: _Owner, remote: RemoteJob, tokens: int, 
                 base_model=job.base_model,
                 model=remote.fine_tuned_model,
                 price=catalog.price_by_id(session, progress.frozen(job.price_id)),
-                quantity=tokens,
+                quantity=quantity,
                 at=at,
                 accrued=accrued,
             )

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from service import connections
 from service.jobs.models import Job
+from service.jobs.schemas import method_of
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
@@ -28,17 +29,20 @@ class Order:
     def as_provider_takes_it(self) -> JobOrder:
         """The job as one create call."""
         job = self.job
+        method = method_of(job).model_dump(exclude_none=True, exclude={"type"})
+        chosen = {name: value for name, value in method.pop("hyperparameters").items() if value != "auto"}
         return JobOrder(
             key=job.submit_key,
-            model=job.base_model,
+            model=job.start_from or job.base_model,
             training_file=job.provider_file_id or "",
             validation_file=job.provider_validation_file_id,
-            epochs=job.epochs,
-            batch_size=job.batch_size,
-            learning_rate_multiplier=job.learning_rate_multiplier,
+            method=job.method,
+            hyperparameters=chosen,
+            beside=method,
             suffix=job.suffix,
             seed=job.seed,
             metadata=job.labels,
+            integrations=job.integrations,
         )
 
     @property

@@ -1,10 +1,11 @@
 """What the API takes and gives for jobs."""
 
 from service.jobs.schemas.approvals import ApprovalView, Decline
-from service.jobs.schemas.estimates import Available, Estimate, Unavailable
+from service.jobs.schemas.estimates import Available, Estimate, JobWarning, PriceRange, Unavailable
 from service.jobs.schemas.history import JobEventPage, JobEventView, JobMetrics, JobMetricView
+from service.jobs.schemas.methods import Dpo, Method, Reinforcement, Supervised, method_of, options_of
 from service.jobs.schemas.repeats import CloneRequest, MoveRequest, asked_for
-from service.jobs.schemas.requests import Hyperparameters, JobRequest, Method, Register
+from service.jobs.schemas.requests import Budget, Integration, JobRequest, Register
 from service.jobs.schemas.results import (
     AdviceView,
     Checkpoints,
@@ -17,8 +18,8 @@ from service.jobs.schemas.views import JobView
 from service.jobs.schemas.waiting import Waiting
 
 __all__ = [
-    "AdviceView", "ApprovalView", "Available", "CheckpointView", "Checkpoints", "CloneRequest", "Decline",
-    "Estimate", "Hyperparameters", "JobAdvice", "JobError", "JobEventPage", "JobEventView", "JobMetricView",
-    "JobMetrics", "JobRequest", "JobView", "Method", "MoveRequest", "Register", "Unavailable", "VersionRequest",
-    "Waiting", "asked_for",
+    "AdviceView", "ApprovalView", "Available", "Budget", "CheckpointView", "Checkpoints", "CloneRequest", "Decline",
+    "Dpo", "Estimate", "Integration", "JobAdvice", "JobError", "JobEventPage", "JobEventView", "JobMetricView",
+    "JobMetrics", "JobRequest", "JobView", "JobWarning", "Method", "MoveRequest", "PriceRange", "Register",
+    "Reinforcement", "Supervised", "Unavailable", "VersionRequest", "Waiting", "asked_for", "method_of", "options_of",
 ]  # fmt: skip

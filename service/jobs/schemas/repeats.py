@@ -42,6 +42,7 @@ def asked_for(job: Job) -> dict[str, Any]:
     shown = JobView.of(job).model_dump(by_alias=True)
     names = {field.alias or name for name, field in JobRequest.model_fields.items()}
     asked = {name: shown[name] for name in names & shown.keys() if shown[name] is not None}
+    asked["model"] = job.start_from or job.base_model
     if job.seed == rules.seed_of(job.id):
         del asked["seed"]
     return asked
