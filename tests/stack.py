@@ -37,6 +37,7 @@ SETTINGS: Final = {
     "follow_seconds": "0.2",
     "probe_seconds": "0.2",
     "backoff_cap_seconds": "2",
+    "circuit_seconds": "0.5",
     "resolve_poll_seconds": "2",
     "body_idle_seconds": "2",
 }

@@ -46,6 +46,10 @@ class Unusable(ProviderError):
     """It answered, but with something that cannot be what was asked for. Asking again may bring the same."""
 
 
+class Unreachable(Unknown):
+    """No connection came about (no name, refused, no handshake): nothing was sent, which is all that is known."""
+
+
 class Paused(ProviderError):
     """Nothing was sent: the account is left alone for now, by an operator, by its circuit or by its pace."""
 

@@ -12,7 +12,16 @@ from service.kit import clock, logs, work
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
-from service.provider.errors import AccountRefused, Paused, ProviderError, RateLimited, Refused, TooManyJobs, Unknown
+from service.provider.errors import (
+    AccountRefused,
+    Paused,
+    ProviderError,
+    RateLimited,
+    Refused,
+    TooManyJobs,
+    Unknown,
+    Unreachable,
+)
 from service.provider.openai import gateway
 from service.provider.shapes import RemoteJob
 
@@ -32,7 +41,7 @@ def record(order: Order, remote: RemoteJob) -> None:
     _cancel_if_stray(order, remote)
 
 
-def record_refusal(order: Order, refusal: Refused | RateLimited | Paused) -> None:
+def record_refusal(order: Order, refusal: Refused | RateLimited | Paused | Unreachable) -> None:
     """The provider surely did not create it."""
     if isinstance(refusal, TooManyJobs):
         with unit_of_work(WORKER) as session:
@@ -49,7 +58,7 @@ def record_refusal(order: Order, refusal: Refused | RateLimited | Paused) -> Non
             log.warning("job.too_many", message=refusal.message)
             turns.wait(job)
             progress.enter(session, job, State.QUEUED, f"{refusal.message} It waits for its next turn.", at)
-        elif isinstance(refusal, RateLimited | AccountRefused | Paused):
+        elif isinstance(refusal, RateLimited | AccountRefused | Paused | Unreachable):
             log.warning("job.refused_for_now", code=refusal.code, status=refusal.status)
             work.back_off(job, seconds=pause_after(refusal), blameless=True)
         else:

@@ -28,7 +28,7 @@ from service.kit.locks import Lock, try_lock
 from service.kit.settings import settings
 from service.kit.threads import each
 from service.kit.work import Claim
-from service.provider.errors import AccountRefused, Paused, ProviderError, RateLimited, Refused, Unknown
+from service.provider.errors import AccountRefused, Paused, ProviderError, RateLimited, Refused, Unknown, Unreachable
 from service.provider.openai import gateway
 
 log = logs.get(__name__)
@@ -151,7 +151,7 @@ def call(order: Order, held: Lock) -> None:
         return  # nothing was sent; the intent stays, and the next worker searches in vain and clears it
     try:
         remote = gateway.create_job(order.credentials, order.as_provider_takes_it())
-    except (Refused, RateLimited, Paused) as refusal:
+    except (Refused, RateLimited, Paused, Unreachable) as refusal:
         record_refusal(order, refusal)
     except Unknown as unknown:
         record_unknown(order, unknown)

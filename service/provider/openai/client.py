@@ -27,6 +27,7 @@ from service.provider.errors import (
     Refused,
     TooManyJobs,
     Unknown,
+    Unreachable,
 )
 from service.provider.openai.told import storable, word
 from service.provider.shapes import Credentials
@@ -156,7 +157,8 @@ def _as_ours(credentials: Credentials) -> Iterator[None]:
     except openai.APIStatusError as error:
         raise _by_status(error, _words(error).replace(credentials.api_key, "[key]")) from None
     except openai.APIConnectionError as error:  # timeouts included
-        raise Unknown(str(error)) from None
+        unsent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+        raise (Unreachable if unsent else Unknown)(str(error)) from None
     except (openai.APIError, ValueError, TypeError, AttributeError) as error:
         # 200 with a body that is not what it should be: it may have had its effect.
         raise Unknown(f"unreadable answer: {type(error).__name__}") from None
