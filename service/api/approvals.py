@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from service import jobs
 from service.api.deps import May
 from service.api.errors import problems
+from service.api.job_actions import in_its_team
 from service.api.jobs import JobRef
-from service.kit import clock, ids, work
-from service.kit.db import read_only, unit_of_work
-from service.kit.identity import WORKER, Actor
+from service.kit import clock
+from service.kit.db import unit_of_work
+from service.kit.identity import Actor
 
 router = APIRouter(tags=["jobs"])
 
@@ -25,7 +26,7 @@ def approve_job(job: JobRef, actor: MayApprove) -> jobs.JobView:
     `403 own_request` for the key that submitted it. Repeating it changes nothing; what was decided otherwise, or
     expired, is a 409.
     """
-    decider = _in_its_team(actor, job)
+    decider = in_its_team(actor, job)
     with unit_of_work(decider) as session:
         return jobs.JobView.of(jobs.approve(session, decider, job, clock.now()))
 
@@ -37,19 +38,8 @@ def decline_job(job: JobRef, actor: MayApprove, body: jobs.Decline | None = None
     `403 own_request` for the key that submitted it, which may cancel it. Repeating it changes nothing; what was decided
     otherwise, or expired, is a 409.
     """
-    decider = _in_its_team(actor, job)
+    decider = in_its_team(actor, job)
     with unit_of_work(decider) as session:
         return jobs.JobView.of(
             jobs.decline(session, decider, job, clock.now(), note=body.note if body is not None else None)
         )
-
-
-def _in_its_team(actor: Actor, job: str) -> Actor:
-    """A team's key decides in its own team, an operator's in the job's. Raises UnknownJob."""
-    if actor.team_id is not None:
-        return actor
-    with read_only(WORKER) as session:
-        team = work.team_of(session, jobs.FOLLOW, ids.read("job", job))
-    if team is None:
-        raise jobs.UnknownJob(job=job)
-    return actor.within(team)

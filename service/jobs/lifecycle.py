@@ -66,10 +66,11 @@ def move(session: Session, actor: Actor, shown_id: str, connection: str, at: dat
     is_priced_anew = job.price_id is not None and target.provider != job.provider
     _let_go(job)
     job.connection_id, job.provider = target.id, target.provider
-    progress.say(session, job, at, "message", f"Moved to the connection {target.name}.")
     recipe = planning.recipe_of(session, job, at)  # whether it can be trained there
     if is_priced_anew:
         _price_anew(session, job, shown_id, planning.priced(session, recipe, at))
+    price = f" There {money.text(job.reserved)} {money.CURRENCY} are held for it." if is_priced_anew else ""
+    progress.say(session, job, at, "message", f"Moved to the connection {target.name}.{price}")
     if job.state in rules.TO_SUBMIT:
         admission.queue(session, job, at, f"Queued again, for the connection {target.name}.")
     audit.record(

@@ -17,7 +17,7 @@ class CloneRequest(JobRequest):
     """What is to be different: any field of a job's request. One that is given replaces the old one's whole."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "gpt-4.1-mini-2025-04-14", "suffix": "mini"}]})
-    model: str | None = Field(None, max_length=128)  # type: ignore[assignment]  # nothing has to be given
+    model: str | None = Field(None, min_length=1, max_length=256)  # type: ignore[assignment]  # nothing has to be given
     dataset: str | None = None  # type: ignore[assignment]
 
     def applied_to(self, asked: dict[str, Any]) -> dict[str, Any]:
