@@ -110,6 +110,7 @@ def estimate(session: Session, actor: Actor, request: JobRequest, at: datetime) 
         fits_budget=quote.high <= left,
         budget_left=left,
         fits_max_cost=None if recipe.max_cost is None else quote.high <= recipe.max_cost,
+        needs_approval=quotas.limits(session, found.team.id).asks_approval(quote.high),
         assumptions=list(quote.assumptions),
         warnings=[*warnings, *found.warnings],
     )

@@ -57,6 +57,8 @@ def age(team: Team, job: dict[str, Any], **columns: timedelta) -> None:
 
 
 def test_nothing_is_uploaded_before_somebody_else_agrees(strict: Team, emulator: Emulator) -> None:
+    ask = {"model": "gpt-4o-mini", "dataset": strict.ready("first light")}
+    assert strict.member.post("/v1/jobs/estimate", ask).json()["needs_approval"] is True
     job = waiting(strict, "first light")
     approval = job["approval"]
     assert approval | {"expires_at": None} == {

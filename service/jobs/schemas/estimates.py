@@ -38,6 +38,7 @@ class Available(BaseModel):
     fits_budget: bool = Field(description="Whether `high` can be reserved now.")
     budget_left: money.Amount
     fits_max_cost: bool | None = Field(description="Whether `high` is within `budget.max_cost`; null without one.")
+    needs_approval: bool = Field(description="Whether `high` is above the team's limit `approval_above`.")
     assumptions: list[str] = Field(description="What each number rests on.")
     warnings: list[JobWarning]
 
