@@ -303,6 +303,8 @@ WITHOUT_THESE_LOCKS: Final = {
     "GET /v1/teams/{team}": "no team's role may",
     "GET /v1/teams/{team}/budget": "the team is looked up `within` the key's own first: see test_rows.py",
     "GET /v1/teams/{team}/limits": "the same",
+    "GET /v1/attention": "no team's role may",
+    "GET /v1/strays": "no team's role may",
     "GET /v1/models/{name}/resolve": "answered from memory, by the key's team",
 }
 """Routes that read, and why they keep teams apart even with both locks off."""
