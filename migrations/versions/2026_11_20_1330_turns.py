@@ -10,7 +10,14 @@ down_revision: str | None = "whole_jobs"
 
 
 def upgrade() -> None:
-    """`mark` orders teams that hold equally many slots; the index finds a lane's last ended jobs."""
+    """`mark` orders teams that hold equally many slots; the index finds a lane's last ended jobs.
+
+    Jobs under way hold a slot each, as if they had been granted one.
+    """
+    op.execute(
+        "UPDATE jobs SET slot_at = created_at WHERE slot_at IS NULL AND due_at IS NOT NULL"
+        " AND state NOT IN ('waiting_for_dataset', 'awaiting_approval', 'succeeded', 'failed', 'cancelled')"
+    )
     op.create_table(
         "team_turns",
         sa.Column("connection_id", sa.Uuid(), nullable=False),

@@ -44,7 +44,7 @@ def slots(session_as_worker: Session) -> Callable[[UUID, str], Slots]:
     of_any = {row.id: row.slots for row in session_as_worker.execute(select(Connection.id, Connection.slots))}
     of_one = {
         (row.connection_id, row.base_model): Slots(
-            of_any[row.connection_id] if row.slots is None else row.slots, row.learned, row.age or 0.0
+            of_any.get(row.connection_id) if row.slots is None else row.slots, row.learned, row.age or 0.0
         )
         for row in session_as_worker.execute(
             select(

@@ -5,7 +5,7 @@ ended or is queued again. Only one pass runs at a time, in whichever dispatcher:
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -49,8 +49,8 @@ _FIRSTS: Final = text("""
             SELECT team_id FROM jobs WHERE state = 'queued' AND slot_at IS NULL
                 AND connection_id = :connection AND base_model = :model AND team_id > teams.team_id
             ORDER BY team_id LIMIT 1) AS following
-    ) SELECT team_id, firsts.id, firsts.turn_at FROM teams, LATERAL (
-        SELECT id, turn_at FROM jobs WHERE state = 'queued' AND slot_at IS NULL
+    ) SELECT team_id, firsts.id, firsts.since FROM teams, LATERAL (
+        SELECT id, coalesce(turn_at, created_at) AS since FROM jobs WHERE state = 'queued' AND slot_at IS NULL
             AND connection_id = :connection AND base_model = :model AND team_id = teams.team_id
         ORDER BY turn_at, id LIMIT :most) AS firsts
 """)
@@ -59,6 +59,8 @@ _BY_INDEX: Final = text("""
     SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
            set_config('enable_sort', 'off', true)
 """)
+
+Known = Callable[[UUID, str], connections.Slots]
 
 
 def wait(job: Job) -> None:
@@ -95,8 +97,8 @@ def grant(session_as_worker: Session) -> list[Turn]:
     if not session_as_worker.scalar(_GATE):  # nobody waits, or another dispatcher is at it
         return []
     session_as_worker.execute(_BY_INDEX)
-    held = _held(session_as_worker)
-    lanes = _open_lanes(session_as_worker, held)
+    held, known = _held(session_as_worker), connections.slots(session_as_worker)
+    lanes = _open_lanes(session_as_worker, held, known)
     if not lanes:
         return []
     share = quotas.shares(session_as_worker)
@@ -112,7 +114,10 @@ def grant(session_as_worker: Session) -> list[Turn]:
             if (most := share(one.team).concurrent_jobs) is not None
         },
     )
-    return _take(session_as_worker, turns, held)
+    turns = _take(session_as_worker, turns)
+    _mark(session_as_worker, turns)
+    _note_probes(session_as_worker, turns, held, known)
+    return turns
 
 
 def _held(session: Session) -> Held:
@@ -129,9 +134,9 @@ def _held(session: Session) -> Held:
     return held
 
 
-def _open_lanes(session: Session, held: Held) -> list[Lane]:
+def _open_lanes(session: Session, held: Held, known: Known) -> list[Lane]:
     """Lanes in which somebody waits and something is free, with the first who wait."""
-    paused, known = connections.pauses(session), connections.slots(session)
+    paused = connections.pauses(session)
     lanes = []
     for account, base_model in session.execute(_LANES):
         free = _free(known(account, base_model), held.in_lane(account, base_model))
@@ -152,11 +157,11 @@ def _lane(session: Session, account: UUID, base_model: str, *, free: int | None,
     marks = {row.team_id: row.mark for row in session.execute(select(TeamTurn.team_id, TeamTurn.mark).where(*of_lane))}
     contenders: dict[UUID, Contender] = {}
     firsts = session.execute(_FIRSTS, {"connection": account, "model": base_model, "most": most})
-    for row in sorted(firsts, key=lambda row: (row.turn_at, row.id)):
+    for row in sorted(firsts, key=lambda row: (row.since, row.id)):
         one = contenders.setdefault(
             row.team_id,
             Contender(
-                team=row.team_id, waiting=[], since=row.turn_at, mark=marks.get(row.team_id),
+                team=row.team_id, waiting=[], since=row.since, mark=marks.get(row.team_id),
                 held=held.slots[account, base_model, row.team_id],
             ),
         )  # fmt: skip
@@ -167,7 +172,7 @@ def _lane(session: Session, account: UUID, base_model: str, *, free: int | None,
     )  # fmt: skip
 
 
-def _take(session: Session, turns: Sequence[Turn], held: Held) -> list[Turn]:
+def _take(session: Session, turns: Sequence[Turn]) -> list[Turn]:
     """Write the turns down. A job that somebody holds just now, say to cancel it, is left for the next pass."""
     waiting = (
         select(Job.id)
@@ -180,10 +185,7 @@ def _take(session: Session, turns: Sequence[Turn], held: Held) -> list[Turn]:
         execution_options={"synchronize_session": False},
     )
     granted = set(taken)
-    turns = [turn for turn in turns if turn.job in granted]
-    _mark(session, turns)
-    _note_probes(session, turns, held)
-    return turns
+    return [turn for turn in turns if turn.job in granted]
 
 
 def _mark(session: Session, turns: Sequence[Turn]) -> None:
@@ -194,9 +196,8 @@ def _mark(session: Session, turns: Sequence[Turn]) -> None:
         session.execute(written.on_conflict_do_update(index_elements=names[:3], set_={"mark": written.excluded.mark}))
 
 
-def _note_probes(session: Session, turns: Sequence[Turn], held: Held) -> None:
+def _note_probes(session: Session, turns: Sequence[Turn], held: Held, known: Known) -> None:
     """Where more was given than was learned, that is what we know until it is refused."""
-    known = connections.slots(session)
     for (account, base_model), count in Counter((turn.connection, turn.base_model) for turn in turns).items():
         learned, now_held = known(account, base_model).learned, held.in_lane(account, base_model) + count
         if learned is not None and now_held > learned:

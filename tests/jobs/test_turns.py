@@ -21,7 +21,6 @@ from service.kit import clock
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
-from service.provider.openai.client import speaks_of_jobs_under_way
 from tests.conftest import Launch
 from workers.dispatcher import Dispatcher, grant_turns
 
@@ -170,6 +169,20 @@ def test_a_paused_account_grants_nothing_and_says_why(queue: Queue) -> None:
     assert queue.granted() == [QUIET]
 
 
+def test_what_waits_is_counted_by_what_it_waits_for(queue: Queue) -> None:
+    def counted() -> dict[tuple[str, str], int]:
+        with unit_of_work(WORKER) as session:
+            return dict(jobs.turns_waiting(session))
+
+    queue.let_wait(QUIET, 2)
+    queue.let_wait(NOISY, 3, OTHER)
+    assert counted() == {(MODEL, "turn"): 2, (OTHER, "turn"): 3}
+    queue.allow(0)
+    assert counted() == {(MODEL, "slots"): 2, (OTHER, "slots"): 3}
+    queue.database.execute("UPDATE connections SET paused_at = now(), paused_reason = 'Moving.'")
+    assert counted() == {(MODEL, "account_paused"): 2, (OTHER, "account_paused"): 3}
+
+
 def test_an_account_without_limits_is_entered_by_so_many_at_a_time(queue: Queue) -> None:
     most = settings().entering_max
     queue.let_wait(NOISY, 10 * most)
@@ -253,32 +266,6 @@ def test_an_account_others_have_filled_is_tried_by_one_job_now_and_then(queue: Q
     assert queue.granted() == [], "just refused"
     queue.age(settings().search_interval_seconds)
     assert queue.granted() == [QUIET]
-
-
-def test_what_operators_say_and_what_was_learned_both_hold() -> None:
-    free: dict[str, float] = {"probe_seconds": 600, "pause_seconds": 10}
-    assert connections.Slots().free(7, **free) is None
-    assert connections.Slots(said=5).free(7, **free) == 0
-    assert connections.Slots(said=5, learned=3, learned_seconds_ago=60).free(1, **free) == 2
-    assert connections.Slots(said=5, learned=3, learned_seconds_ago=600).free(1, **free) == 3
-    assert connections.Slots(said=3, learned=3, learned_seconds_ago=600).free(1, **free) == 2
-    assert connections.Slots(said=0).free(0, **free) == 0
-    assert connections.Slots(learned=3, learned_seconds_ago=9).free(0, **free) == 0
-
-
-@pytest.mark.parametrize(
-    ("message", "is_about_jobs"),
-    [
-        ("This fine-tune request has been rate-limited: 3 of 3 jobs of gpt-4o-mini are active.", True),
-        ("This fine-tune request has been rate-limited. You have reached the maximum of 3 active requests.", True),
-        ("Too many concurrent fine-tuning jobs.", True),
-        ("This fine-tune request has been rate-limited. 8 fine-tuning requests per day are the maximum.", False),
-        ("Rate limit reached for requests. Limit: 100 / min.", False),
-        ("You have too many active requests.", False),
-    ],
-)  # fmt: skip
-def test_only_a_refusal_about_jobs_at_a_time_teaches(message: str, *, is_about_jobs: bool) -> None:
-    assert speaks_of_jobs_under_way(message) == is_about_jobs
 
 
 def test_when_a_turn_comes_is_told_from_how_long_the_last_jobs_took(queue: Queue) -> None:
