@@ -129,6 +129,7 @@ _OURS: Final[Mapping[str, tuple[str, bool]]] = {
     "approval_expired": ("Retry the job, and ask a colleague who may approve to look at it in time.", True),
     "budget_exceeded": ("Retry the job when the budget is renewed, ask for more, or train fewer epochs.", True),
     "dataset_invalid": (_REPORT, False),
+    "given_up": ("An operator ended the job by hand: the message says why.", False),
     "dataset_not_found": ("Submit a job with a dataset that is there.", False),
     "jobs_per_day_reached": ("Retry the job tomorrow, or ask the platform's operators to raise the limit.", True),
     "price_unknown": ("The platform's operators must enter the model's price; then retry the job.", True),

@@ -3,6 +3,8 @@
 import pytest
 
 from service.jobs.failures import explain
+from service.jobs.models import Job
+from service.jobs.schemas import JobError
 
 MODERATED = (
     "The job failed due to an invalid training file. This training file was blocked because too many examples were "
@@ -95,3 +97,22 @@ def test_what_we_ended_ourselves_keeps_our_words(code: str, retryable: bool) -> 
 
 def test_our_own_codes_are_ours_wherever_a_job_had_come_to() -> None:
     assert explain("budget_exceeded", "It does not fit.", None, by_us=False).original is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "message"),
+    [
+        ({"approval_decision": "declined", "approval_note": "Too dear."}, "approval_declined", "Too dear."),
+        ({"approval_decision": "declined"}, "approval_declined", "A second person declined the job."),
+        ({"approval_decision": "expired"}, "approval_expired", "Nobody approved the job in time."),
+        ({"error_code": "given_up", "error_message": "Gone."}, "given_up", "Gone."),
+    ],
+)
+def test_a_job_shows_why_it_was_not_let_through(facts: dict[str, str], code: str, message: str) -> None:
+    shown = JobError.of(Job(**facts))
+    assert shown
+    assert (shown.code, shown.message, shown.original) == (code, message, None)
+
+
+def test_a_job_that_did_not_fail_shows_no_error() -> None:
+    assert JobError.of(Job(approval_decision="approved")) is None

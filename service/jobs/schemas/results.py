@@ -1,13 +1,19 @@
 """What came out of a job: its checkpoints, what its curves advise, and why it failed."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs import advice, failures
 from service.jobs.models import Job, JobCheckpoint
+from service.jobs.rules import Decision
 from service.kit.bodies import Body
+
+_NOT_APPROVED: Final[dict[str, str]] = {
+    Decision.DECLINED: "A second person declined the job.",
+    Decision.EXPIRED: "Nobody approved the job in time.",
+}
 
 
 class OriginalError(BaseModel):
@@ -20,7 +26,7 @@ class OriginalError(BaseModel):
 
 
 class JobError(BaseModel):
-    """Why a job failed, in codes that are the same for every provider, and what to do."""
+    """Why a job failed or was not let through, in codes that are the same for every provider, and what to do."""
 
     model_config = ConfigDict(from_attributes=True)
     code: str = Field(examples=["training_file_blocked"])
@@ -31,12 +37,15 @@ class JobError(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> "JobError | None":
-        """The view of a row's error, if there is one."""
-        if job.error_code is None:
+        """The view of a row's error, if there is one. A word of a colleague's that was not given is one too."""
+        code, message = job.error_code, job.error_message or ""
+        if code is None and job.approval_decision in _NOT_APPROVED:
+            code = f"approval_{job.approval_decision}"
+            message = job.approval_note or _NOT_APPROVED[job.approval_decision]
+        if code is None:
             return None
         # Only what was queued ever reaches the provider.
-        told = failures.explain(job.error_code, job.error_message or "", job.error_param, by_us=job.queued_at is None)
-        return cls.model_validate(told)
+        return cls.model_validate(failures.explain(code, message, job.error_param, by_us=job.queued_at is None))
 
 
 class CheckpointView(BaseModel):
