@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from service.catalog import BaseModelFacts
+from service import catalog
+from service.catalog import BaseModelFacts, seed
 from service.jobs.schemas import JobRequest
+from service.kit.db import unit_of_work
+from service.kit.identity import CLI
 
 DATASET: Final = "dset_01m7w6kt9eepp87nc93bk07v4n"
 EXACT: Final[dict[str, Any]] = {
@@ -89,3 +92,14 @@ def _lines(examples: Iterator[dict[str, Any]]) -> bytes:
 def cents(amount: str) -> Decimal:
     """An amount as shown, rounded to cents."""
     return Decimal(amount).quantize(Decimal("0.01"))
+
+
+def reinforcement_is_offered(provider: str) -> None:
+    """A provider that offers what OpenAI did before it ended reinforcement: o4-mini by the hour, and gpt-4o-mini."""
+    (offer,) = (one for one in seed.offers() if one.models[0]["provider"] == "openai")
+    wanted = {"o4-mini-2025-04-16", "gpt-4o-mini-2024-07-18"}
+    ends = {"trainable_until": None, "shutdown_date": None}
+    models = [{**one, **ends, "provider": provider} for one in offer.models if one["id"] in wanted]
+    prices = [{**one, "provider": provider} for one in offer.prices if one["model"] in wanted]
+    with unit_of_work(CLI) as session:
+        catalog.load_seed(session, [seed.Offer(models, prices)])

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from service import catalog, connections, jobs
+from service import catalog, connections, jobs, tenants
 from service.catalog import seed
 from service.jobs.models import Job, JobEvent
 from service.kit import clock, ids, work
@@ -84,6 +84,12 @@ def an_account(name: str, *, provider: str = "emulator") -> str:
             base_url="http://127.0.0.1:9/v1", api_key=SecretStr("sk-elsewhere"),
         )  # fmt: skip
     return ids.show("conn", made.id)
+
+
+def at_account(desk: Desk, account: str) -> None:
+    """Let the team's next jobs run there."""
+    with unit_of_work(CLI) as session:
+        tenants.choose_connection(session, CLI, desk.team.id, ids.read("conn", account))
 
 
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
