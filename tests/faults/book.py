@@ -2,10 +2,20 @@
 
 from typing import Final
 
-from tests.faults import api, broker, database, deploy, mutations, provider, storm, workers
+from tests.faults import api, broker, database, deploy, fairness, mutations, provider, storm, workers
 from tests.faults.matrix import ENTRIES, Entry
 
-_MODULES: Final = (workers, broker, database, api, provider, deploy, storm, mutations)  # imported: they register
+_MODULES: Final = (
+    workers,
+    broker,
+    database,
+    api,
+    provider,
+    deploy,
+    fairness,
+    storm,
+    mutations,
+)  # imported: they register
 
 _HEAD: Final = """# Faults
 

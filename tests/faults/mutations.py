@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.faults.clients import Submitter
 from tests.faults.matrix import Draw, fault
-from tests.faults.site import CREATE, Site, key_of
+from tests.faults.site import Site, key_of
 from tests.launcher import MUTATIONS, order
 from tests.until import until
 
@@ -19,7 +19,7 @@ _JOBS = 3
 def answers_are_lost(site: Site) -> str:
     """P10: created, and the connection dropped."""
     client = site.submitter(own_account=True)
-    site.emulator.fault(kind="create_then_drop", times=_JOBS, **CREATE)
+    site.spoil_creation(kind="create_then_drop", times=_JOBS)
     client.many(_JOBS)
     site.settle()
     return f"{_JOBS} answers lost"
@@ -50,7 +50,7 @@ def sleeps_before_the_call(site: Site) -> str:
 def refusal_read_late(site: Site) -> str:
     """As in tests/protocol: a refusal in hand, the lock lost; others create the job and die; then it is written."""
     client = site.submitter(own_account=True)
-    site.emulator.fault(kind="status", status=429, code="rate_limit_exceeded", retry_after=1, **CREATE)
+    site.spoil_creation(kind="status", status=429, code="rate_limit_exceeded", retry_after=1)
     late, dies = ("submission.record_refusal", "before", "STOP"), ("gateway.create_job", "after", "KILL")
     job, struck = _submitted(site, client, late, dies)
     sleeper = int(struck.read_text())

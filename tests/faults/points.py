@@ -1,4 +1,4 @@
-"""Workers die and fall asleep at P1–P14 of docs/protocol.md, each at a job of its own, many jobs at once.
+"""Workers die and fall asleep at each point of docs/protocol.md, each at a job of its own, many jobs at once.
 
 A case is one job, struck at one point in one way, with one fault of its creation. Its play is a generator: it runs up
 to its first `yield` before any worker sees the job, and is then continued again and again until the job has ended.
@@ -20,10 +20,11 @@ import psutil
 from service.jobs import SUBMIT
 from service.kit import queue
 from tests.faults.clients import Submitter
-from tests.faults.site import CREATE, LATE_SECONDS, Row, Site, key_of, uuid_of
+from tests.faults.site import Row, Site, key_of, uuid_of
 from tests.launcher import TELL, order
 
-POINTS: Final = tuple(f"P{n}" for n in range(1, 15))
+POINTS: Final = (*(f"P{n}" for n in range(1, 15)), "seen", "written")
+"""Those of docs/protocol.md, and two of following: news in hand but not recorded, and just recorded."""
 WAYS: Final = ("KILL", "STOP")
 _PAUSE_SECONDS: Final = 0.05
 _CASE_SECONDS: Final = 90.0
@@ -39,8 +40,8 @@ NOT_CREATED: Final[list[dict[str, Any]]] = [
 CREATED_UNHEARD: Final[list[dict[str, Any]]] = [
     {"kind": "create_then_500"},
     {"kind": "create_then_drop"},
-    {"kind": "delay", "delay_seconds": LATE_SECONDS},  # created after the client has given up
-    {"kind": "delay", "delay_seconds": LATE_SECONDS, "after": True},  # created at once, answered too late
+    {"kind": "delay"},  # created after the client has given up
+    {"kind": "delay", "after": True},  # created at once, answered too late
 ]
 CREATION_FAULTS: Final = [{}, *NOT_CREATED, *CREATED_UNHEARD]
 """What may befall a creation, or nothing. Lag of the list comes on top, of all of them."""
@@ -78,7 +79,7 @@ class Case:
     # ---------------------------------------------------------------------------------- what a play is made of
     def spoil(self, **fault: Any) -> str:
         """A fault for the creation of this job alone."""
-        return self.site.emulator.fault(**CREATE, **fault, metadata={"tuneplane_submission": self.key})
+        return self.site.spoil_creation(**fault, metadata={"tuneplane_submission": self.key})
 
     def order(self, step: str, when: str, how: str) -> Path:
         return order(self.site.strikes, step, when, how, job=self.key)
@@ -248,6 +249,8 @@ PLAYS: Final[dict[str, Callable[[Case], Acts]]] = {
     "P12": at("submission.search", "after"),
     "P13": doubled_hints,
     "P14": lease_ends_asleep,
+    "seen": at("following.record_progress", "before"),
+    "written": at("following.record_progress", "after"),
 }
 OWN_FAULT: Final[dict[str, list[dict[str, Any]]]] = {
     "P10": [{"kind": "create_then_500"}],
@@ -278,7 +281,7 @@ class Round:
         self.tree_kill_every, self.tree_kills, self._begun = tree_kill_every, 0, 0
         self.dispatcher = psutil.Process(site.stack.processes.pid("dispatcher"))
         self.playing: list[tuple[Case, Acts]] = []
-        self.struck: Counter[str] = Counter()
+        self.ended: list[Case] = []
         self.missed: list[Case] = []
         self.seconds: list[float] = []
 
@@ -301,6 +304,11 @@ class Round:
                 self.tree_kills += 1
             time.sleep(_PAUSE_SECONDS)
 
+    @property
+    def struck(self) -> Counter[str]:
+        """How often a job was struck at each point."""
+        return Counter(case.point for case in self.ended if case.was_struck)
+
     def _may_sleep(self, case: Case) -> bool:
         asleep = sum(one.how == "STOP" and not one.is_over for one, _ in self.playing)
         return case.how == "KILL" or asleep < self.site.concurrency - 3
@@ -322,9 +330,10 @@ class Round:
         self.seconds.append(time.monotonic() - case.began)
         assert case.row is not None
         assert case.row.state == "succeeded", f"{case}: {case.row}"
+        self.ended.append(case)
         if case.was_struck:
-            self.struck[case.point] += 1
-        elif case.tries < _TRIES:
+            return
+        if case.tries < _TRIES:
             left.append(Case(case.site, case.point, case.how, case.seed, case.fault, tries=case.tries))
         else:
             self.missed.append(case)

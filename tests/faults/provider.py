@@ -101,7 +101,7 @@ def every_fault_of_creation(site: Site, draw: Draw) -> str:
     faults = [one for one in CREATION_FAULTS if one] * 3
     draw.shuffle(faults)
     for one in faults:
-        site.emulator.fault(**CREATE, **one)
+        site.spoil_creation(**one)
     jobs = [job for client in clients for job in client.many(len(faults) // 3 + 2)]
     site.settle(within=120)
     site.emulator.set(list_lag_seconds=0)

@@ -20,7 +20,7 @@ from typing import Any, Self
 _CHUNK_BYTES = 65536
 
 
-@dataclass
+@dataclass(eq=False)
 class _Link:
     """One connection through the proxy, and what became of it."""
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -40,7 +41,7 @@ FAULT_SETTINGS = SETTINGS | {
     "attempts_max": "40",
 }
 LIST_LAG_SECONDS = 1.0
-LATE_SECONDS = 2.5  # beyond the client's timeout; with the lag still below the quiet period
+_TOO_LATE_SECONDS = 0.5  # beyond the client's timeout; with the lag still below the quiet period
 CREATE: dict[str, Any] = {"method": "POST", "path": "^/v1/fine_tuning/jobs$"}
 
 
@@ -68,7 +69,8 @@ class Row:
     attention: str | None
     provider_job_id: str | None
     attempts: int
-    due_at: Any
+    due_at: datetime | None
+    slot_at: datetime | None
 
     @property
     def is_over(self) -> bool:
@@ -180,6 +182,12 @@ class Site:
             )  # fmt: skip
         self.sql("UPDATE teams SET connection_id = %s WHERE slug = %s", made.id, team.slug)
 
+    def spoil_creation(self, **fault: Any) -> str:
+        """A fault for a creation, by default the next one. A delay is as long as the client will not wait."""
+        if fault["kind"] == "delay":
+            fault["delay_seconds"] = float(self.settings["provider_timeout_seconds"]) + _TOO_LATE_SECONDS
+        return self.emulator.fault(**CREATE, **fault)
+
     # ------------------------------------------------------------------------------------------------ the rows' truth
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the superuser, past every proxy and policy."""
@@ -195,7 +203,8 @@ class Site:
         """These jobs as they stand, by the ids users see."""
         wanted = {read("job", job): job for job in jobs}
         found = self.sql(
-            "SELECT id, state, fence, attention, provider_job_id, attempts, due_at FROM jobs WHERE id = ANY(%s)",
+            "SELECT id, state, fence, attention, provider_job_id, attempts, due_at, slot_at FROM jobs "
+            "WHERE id = ANY(%s)",
             list(wanted),
         )
         return {wanted[one[0]]: Row(*one[1:]) for one in found}

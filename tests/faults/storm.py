@@ -2,7 +2,7 @@
 
 from tests.faults.matrix import Draw, fault
 from tests.faults.points import CREATION_FAULTS
-from tests.faults.site import CREATE, LIST_LAG_SECONDS, Site
+from tests.faults.site import LIST_LAG_SECONDS, Site
 from tests.until import until
 
 _JOBS = 200
@@ -23,7 +23,7 @@ def storm(site: Site, draw: Draw) -> str:
     faults = [one for one in CREATION_FAULTS if one] * 4
     draw.shuffle(faults)
     for one in faults:
-        site.emulator.fault(**CREATE, **one)
+        site.spoil_creation(**one)
     jobs = [job for client in clients for job in client.many(_JOBS // len(clients))]
     for number, what in enumerate(draw.sample(_KILLS, len(_KILLS)), start=1):
         _until_submitted(site, jobs, number * _JOBS // (len(_KILLS) + 2))

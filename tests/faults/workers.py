@@ -6,7 +6,7 @@ import psutil
 
 from tests.faults.matrix import Draw, fault
 from tests.faults.points import POINTS, Round, cases
-from tests.faults.site import CREATE, LIST_LAG_SECONDS, Site, key_of, lasting
+from tests.faults.site import LIST_LAG_SECONDS, Site, key_of, lasting
 from tests.launcher import order
 from tests.until import until
 
@@ -121,8 +121,8 @@ def rolling_deploy(site: Site, draw: Draw) -> str:
 
 
 @fault(
-    "beyond the quiet period",
-    "the list shows a job later than we promise for",
+    "beyond-quiet",
+    "the list shows a job later than the quiet period",
     injection="creations whose answer is lost, and a list that lags several quiet periods",
     expected="the second job is cancelled in the janitor's next round, and told",
     seeds=3,
@@ -135,7 +135,7 @@ def beyond_quiet(site: Site, draw: Draw) -> str:
     site.emulator.http.post("/_emulator/clock", json={"speed": 1})
     site.emulator.set(list_lag_seconds=60)
     for kind in draw.sample(["create_then_500", "create_then_drop"] * 2, count):
-        site.emulator.fault(kind=kind, **CREATE)
+        site.spoil_creation(kind=kind)
     jobs = client.many(count)
     until(lambda: _created(site, jobs) == 2 * count, within=60, what="a second job for each")
     until(lambda: all(row.provider_job_id for row in site.rows(jobs).values()), within=30, what="all to be recorded")

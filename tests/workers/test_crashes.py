@@ -1,104 +1,55 @@
-"""A worker dies or sleeps at every step of a submission, once each: the job still ends, and there is one of it."""
+"""A worker dies or sleeps at every point of a submission, once each: every job still ends, and there is one of it.
 
-import os
-import signal
+All points at once, each at a job of its own, on one platform. `make faults` plays each of them twenty times and more
+(tests/faults/workers.py).
+"""
+
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from service.cli.local import PYTHON
-from service.jobs.models import Job
-from service.jobs.rules import TERMINAL, submit_key
-from service.kit.db import unit_of_work
-from service.kit.identity import WORKER
-from service.kit.ids import read
-from tests.conftest import Launch
-from tests.launcher import order
-from tests.stack import Emulator, Platform, Team, conversations
-from tests.until import until
+from tests.conftest import _TEMPLATE, Launch
+from tests.faults.points import POINTS, WAYS, Case, Round, cases
+from tests.faults.site import Ground, Site
 
-# The points of docs/protocol.md, as a step and the side of it on which the worker is struck.
-POINTS = [
-    pytest.param("submission.claim", "after", id="P1-after-claim"),
-    pytest.param("submission.reread", "after", id="P2-after-lock"),
-    pytest.param("submission.intent", "before", id="P3-before-intent"),
-    pytest.param("submission.intent", "after", id="P4-before-call"),
-    pytest.param("gateway.create_job", "after", id="P6-reply-read-not-recorded"),
-    pytest.param("submission.record", "after", id="P8-recorded-not-unlocked"),
-    pytest.param("submission.search", "before", id="before-search"),
-    pytest.param("following.record_progress", "before", id="seen-not-recorded"),
-    pytest.param("following.record_progress", "after", id="recorded"),
-]
+pytestmark = pytest.mark.timeout(300)  # the round is one fixture
 
-
-@dataclass
-class Site:
-    """A platform whose workers obey strikes."""
-
-    emulator: Emulator
-    team: Team
-    strikes: Path
-    dataset: str
+# Shorter still than tests/stack.SETTINGS: what is waited for here is mostly a lease to end.
+SETTINGS = {
+    "lease_seconds": "1.5",
+    "provider_timeout_seconds": "1",
+    "quiet_seconds": "2",
+    "circuit_failures": "1000",
+}
+CHILDREN = 8
+SEED = 0
 
 
 @pytest.fixture(scope="module")
-def site(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    strikes = tmp_path_factory.mktemp("strikes")
+def played(launch: Launch) -> Iterator[Round]:
     with ExitStack() as cleanup:
-        stack = launch(cleanup)
-        stack.start_emulator(speed=400)
-        stack.start_api()
-        stack.start_dispatcher()
-        launcher = [str(PYTHON), "-m", "tests.launcher", "worker", f'{{"strikes": "{strikes}"}}']
-        stack.start_worker(concurrency=3, launcher=launcher)
-        team = Platform(stack).team()
-        yield Site(Emulator(stack.emulator_url), team, strikes, team.ready_dataset(conversations())["id"])
+        site = Site(Ground(launch.postgres, launch.folder / "crashes", _TEMPLATE), cleanup, settings=SETTINGS)
+        site.start(speed=400, concurrency=CHILDREN)
+        clients = [site.submitter(own_account=True, topic=topic) for topic in ("tide", "foam", "gale")]
+        made = Round(site, clients, at_once=2 * len(POINTS))
+        made.play(cases(site, [SEED]))
+        yield made
 
 
-@pytest.mark.parametrize("how", ["KILL", "STOP"])
-@pytest.mark.parametrize(("step", "when"), POINTS)
-def test_a_worker_struck_anywhere_costs_nothing_twice(site: Site, step: str, when: str, how: str) -> None:
-    if step == "submission.search":  # only a job whose creation is unknown is searched for
-        site.emulator.fault(kind="create_then_drop", method="POST", path="^/v1/fine_tuning/jobs$")
-    struck = order(site.strikes, step, when, how)
-    job = site.team.submit(site.dataset).json()["id"]
-    until(struck.exists, within=30, what=f"a worker to be struck {when} {step}")
-    if how == "STOP":
-        wake_when_overtaken(int(struck.read_text()), job)
-    struck.unlink()
-    done = site.team.job_in(job, "succeeded", "failed", within=40)
-    assert done["state"] == "succeeded"
-    check_that_it_is_one(site.emulator, done)
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_struck_anywhere_leaves_a_job_that_ends(played: Round, point: str, how: str) -> None:
+    (case,) = (one for one in played.ended if (one.point, one.how) == (point, how) and one.was_struck)
+    assert case.row is not None
+    assert case.row.state == "succeeded"
 
 
-def wake_when_overtaken(sleeper: int, job: str) -> None:
-    """Let the sleeper go on only after another worker has claimed the job."""
-    then = fence_of(job)
-    try:
-        until(lambda: fence_of(job) > then or is_over(job), within=30, what="another worker to claim the job")
-    finally:
-        os.kill(sleeper, signal.SIGCONT)
+def test_there_is_one_of_each_and_its_bill_is_ours(played: Round) -> None:
+    played.site.settle()
+    print(played.site.check())
 
 
-def fence_of(job: str) -> int:
-    with unit_of_work(WORKER) as session:
-        return session.scalars(select(Job.fence).where(Job.id == read("job", job))).one()
-
-
-def is_over(job: str) -> bool:
-    """The sleeper may have written the job's end just before it was struck: then nobody claims it again."""
-    with unit_of_work(WORKER) as session:
-        return session.scalars(select(Job.state).where(Job.id == read("job", job))).one() in TERMINAL
-
-
-def check_that_it_is_one(emulator: Emulator, done: dict[str, Any]) -> None:
-    key = submit_key("test", read("job", done["id"]))
-    remotes = [one for one in emulator.log()["jobs"] if one["metadata"].get("tuneplane_submission") == key]
-    assert [one["status"] for one in remotes if one["status"] != "cancelled"] == ["succeeded"]
-    assert Decimal(done["cost"]) * 1_000_000 == sum(Decimal(one["cost_units"]) for one in remotes)
+def test_a_case_says_how_to_play_it_again(played: Round) -> None:
+    case = Case(played.site, "P5", "KILL", seed=7, fault={"kind": "drop"}, job=played.ended[0].job)
+    assert str(case).startswith("P5 KILL seed 7 {'kind': 'drop'} job_")
