@@ -1,7 +1,10 @@
 """Numbers out of a provider's words: flat, nested, in tables, and none that a table of ours could not hold."""
 
+import csv
+import io
 import math
 from array import array
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +13,9 @@ from hypothesis import strategies as st
 
 from emulator.learning import Measurement, Trace
 from emulator.reinforcement import Evaluation, RewardTrace
+from service.jobs import metrics_as_csv
 from service.jobs.measures import NAMES, OTHERS_MAX, Measured, of_event, of_table
+from service.jobs.models import JobMetric
 
 SAMPLE = {  # openai.md §6, the guide's event, shortened
     "step": 10,
@@ -120,6 +125,19 @@ def test_a_table_is_read_whatever_stands_between_its_lines() -> None:
 def test_the_legacy_tables_minus_one_means_absent() -> None:
     (row,) = of_table(["step,training_loss,validation_loss,validation_token_accuracy", "1,0.5,-1,-1.0"])
     assert told(row) == {"train_loss": 0.5}
+
+
+def test_as_csv_no_name_of_a_providers_begins_a_formula() -> None:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    told = {"step": 1, "train_loss": -0.5, "=cmd()": 2.5, "lr": 0.1}
+    measured = of_event(told)
+    assert measured is not None
+    row = JobMetric(step=1, total_steps=None, at=at, others=measured.others, **measured.values)
+    header, line = csv.reader(io.StringIO(metrics_as_csv("job_1", [row])))
+    assert header[:5] == ["job", "step", "total_steps", "at", "train_loss"]
+    assert header[-2:] == ["'=cmd()", "lr"]
+    assert line[:5] == ["job_1", "1", "", "2026-11-20T00:00:00+00:00", "-0.5"]
+    assert line[-2:] == ["2.5", "0.1"]
 
 
 JSON = st.recursive(

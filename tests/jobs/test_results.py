@@ -2,17 +2,19 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
+from service.cli.local import PROVIDER_KEY
 from service.jobs.flows import collecting
 from service.jobs.models import Job, JobEvent
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.ids import read
+from tests.jobs.asking import EXACT, items, pairs, reinforcement_is_offered
 from tests.stack import Emulator, Team, conversations
 from tests.until import until
 
@@ -128,6 +130,50 @@ def test_what_cannot_be_a_version_is_refused_with_its_reason(
     assert team.member.get("/v1/models/elsewhere").status_code == 404
 
 
+def test_a_preference_job_is_measured_by_its_loss(team: Team) -> None:
+    dataset = team.ready_dataset(pairs())["id"]
+    job = team.accepted(dataset, method={"type": "dpo", "hyperparameters": {"n_epochs": 3}})
+    assert team.collected(job["id"])["state"] == "succeeded"
+    curve = team.member.get(f"/v1/jobs/{job['id']}/metrics").json()["data"]
+    assert curve[-1]["step"] == len(curve) == curve[-1]["total_steps"]
+    assert curve[-1]["train_loss"] < curve[0]["train_loss"]
+
+
+@pytest.fixture
+def rewarding(make_team: Callable[..., Team], emulator: Emulator) -> Team:
+    """A team at an account that still offers reinforcement."""
+    team = make_team()
+    reinforcement_is_offered("rewards")
+    account = {"name": f"of {team.slug}", "kind": "compatible", "provider": "rewards", "api_key": PROVIDER_KEY}
+    made = team.operator.post("/v1/connections", {**account, "base_url": f"{emulator.http.base_url}/v1"})
+    assert made.status_code == 201, made.text
+    assert team.operator.patch(f"/v1/teams/{team.slug}", json={"connection": made.json()["id"]}).status_code == 200
+    return team
+
+
+def test_a_reinforcement_job_is_measured_by_its_rewards_and_a_grader_that_never_varies_is_told(
+    rewarding: Team,
+) -> None:
+    team = rewarding
+    job = team.accepted(
+        team.ready_dataset(items())["id"],
+        model="o4-mini-2025-04-16",
+        validation_dataset=team.ready_dataset(items(first=50))["id"],
+        method={
+            "type": "reinforcement",
+            "grader": {**EXACT, "reference": "no answer is this"},
+            "hyperparameters": {"n_epochs": 2},
+        },
+        budget={"max_cost": "30.00"},
+    )
+    assert team.collected(job["id"])["state"] == "succeeded"
+    curve = team.member.get(f"/v1/jobs/{job['id']}/metrics").json()["data"]
+    assert {row["train_mean_reward"] for row in curve} == {0.0}
+    assert any(row["full_valid_mean_parse_error"] == 0.0 for row in curve)
+    advice = team.member.get(f"/v1/jobs/{job['id']}/advice").json()["data"]
+    assert [one["code"] for one in advice] == ["reward_flat", "too_few_examples"]
+
+
 @pytest.fixture
 def plain(emulator: Emulator) -> Iterator[None]:
     """A provider that gives its tables as they are."""
@@ -171,19 +217,26 @@ def hurried(team: Team, job: str) -> dict[str, Any] | None:
     return view if view["collected_at"] else None
 
 
-def test_results_of_a_job_on_its_way_are_not_ready_and_of_one_that_never_left_there_are_none(
+def test_there_are_no_results_before_the_end_and_none_of_a_job_that_was_cancelled(
     team: Team, emulator: Emulator
 ) -> None:
-    fault = emulator.fault(kind="hold", method="POST", path="^/v1/fine_tuning/jobs$")
-    job = team.accepted(team.ready())
+    stuck = {"kind": "stuck", "status": "queued", "metadata": {"team": team.slug}}
+    assert emulator.http.post("/_emulator/fates", json=stuck).is_success
+    job = team.accepted(team.ready(), metadata={"team": team.slug})
+    team.job_in(job["id"], "provider_queued")
     answer = team.member.get(f"/v1/jobs/{job['id']}/results")
-    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (
-        404, "results_not_ready", "5",
-    )  # fmt: skip
-    emulator.release(fault)
-    team.collected(job["id"])
+    assert (answer.status_code, answer.json()["code"]) == (404, "results_not_ready")
+    assert answer.headers["retry-after"] == "5"
+    assert team.member.get(f"/v1/jobs/{job['id']}/checkpoints").json()["data"] == []
+    team.member.post(f"/v1/jobs/{job['id']}/cancel")
+    assert team.collected(job["id"])["state"] == "cancelled"
+    answer = team.member.get(f"/v1/jobs/{job['id']}/results")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_results")
+
+
+def test_a_job_the_provider_never_had_has_neither_results_nor_a_model(team: Team, emulator: Emulator) -> None:
     emulator.fault(kind="status", status=400, code="model_not_available", method="POST", path="^/v1/fine_tuning/jobs$")
-    refused = team.accepted(team.ready("moon"))
+    refused = team.accepted(team.ready())
     team.job_in(refused["id"], "failed")
     answer = team.member.get(f"/v1/jobs/{refused['id']}/results")
     assert (answer.status_code, answer.json()["code"]) == (404, "no_results")
