@@ -61,7 +61,7 @@ class Stray(BaseModel):
     provider_job_id: str
     connection: str
     kind: str = Field(
-        description="`adopted`: it was one of ours that nobody had recorded. `duplicate`: a second one for a job of ours, "
+        description="`adopted`: it was one of ours, not recorded. `duplicate`: a second one for a job of ours, "
         "cancelled. `unknown`: it carries our kind of key, but no job of ours has it."
     )  # fmt: skip
     job: str | None
