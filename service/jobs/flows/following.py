@@ -13,11 +13,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from service import connections
 from service.jobs import progress, queries, rules
 from service.jobs.flows import sights
-from service.jobs.flows.lists import News, glance, has_news, jitter, pause_of
-from service.jobs.flows.orders import call_lease
+from service.jobs.flows.lists import News, has_news, is_worth_a_list, jitter, pause_of, read_list
+from service.jobs.flows.orders import call_lease, open_accounts
 from service.jobs.flows.outcomes import pause_after
 from service.jobs.flows.sights import Sight
 from service.jobs.flows.submission import resolve
@@ -77,13 +76,15 @@ def follow(ids: Sequence[UUID]) -> None:
     """Look at those of `ids` that are due and free, and write what is new."""
     with unit_of_work(WORKER) as session:
         due = sights.due(session, ids)
-    ask_each({one.id: (one, None) for one in due if one.wants_a_call})
+    alone = {one.id: (one, None) for one in due if one.wants_a_call}
     by_account: dict[UUID, list[Sight]] = defaultdict(list)
     for one in due:
         if not one.wants_a_call:
             by_account[one.account].append(one)
-    for account, ours in by_account.items():
-        ask_each(glance(account, ours))
+    few = {account: ours for account, ours in by_account.items() if not is_worth_a_list(account)}
+    ask_each(alone | {one.id: (one, None) for ours in few.values() for one in ours})
+    for account in by_account.keys() - few.keys():
+        ask_each(read_list(account))
 
 
 def ask_each(news: News) -> None:
@@ -94,8 +95,11 @@ def ask_each(news: News) -> None:
 
 
 def _take(ids: Sequence[UUID], news: News) -> list[Look]:
+    """Claim them; what a list says of others counts although they are not due, of ours only while they are."""
+    early = [one for one in ids if not news[one][0].is_due]
     with unit_of_work(WORKER) as session:
-        claims = work.claim(session, FOLLOW, ids, seconds=call_lease(), early=True)
+        claims = work.claim(session, FOLLOW, [one for one in ids if one not in early], seconds=call_lease())
+        claims += work.claim(session, FOLLOW, early, seconds=call_lease(), early=True)
     return looks_of(claims, news)
 
 
@@ -103,13 +107,14 @@ def looks_of(claims: Sequence[Claim], news: News | None = None) -> list[Look]:
     """The claimed jobs as they stand. What a list said of one that was claimed or woken since is out of date."""
     with unit_of_work(WORKER) as session:
         now = sights.claimed(session, claims)
-        accounts = {one: connections.credentials(session, one) for one in {sight.account for sight in now.values()}}
+    accounts = open_accounts(sight.account for sight in now.values())
     looks = []
     for claim in claims:
         sight = now[claim.id]
         before, listed = (news or {}).get(claim.id, (sight, None))
         still = (claim.fence, sight.due_at) == (before.fence + 1, before.due_at)
-        looks.append(Look(claim, sight, accounts[sight.account], listed if still else None))
+        if sight.account in accounts:
+            looks.append(Look(claim, sight, accounts[sight.account], listed if still else None))
     return looks
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from service import connections
 from service.jobs import rules
 from service.jobs.flows import sights
+from service.jobs.flows.orders import open_accounts
 from service.jobs.flows.outcomes import pause_after
 from service.jobs.flows.searching import CLOCK_SKEW
 from service.jobs.flows.sights import Sight
@@ -19,7 +19,7 @@ from service.kit.db import unit_of_work
 from service.kit.identity import WORKER
 from service.kit.locks import try_lock
 from service.kit.settings import settings
-from service.provider.errors import ProviderError
+from service.provider.errors import AccountRefused, ProviderError, Refused
 from service.provider.openai import gateway
 from service.provider.shapes import RemoteJob
 
@@ -32,30 +32,29 @@ News = Mapping[UUID, tuple[Sight, RemoteJob | None]]
 """Jobs to ask about further: how they stood before the list was read, and what it said, if it showed them."""
 
 
-def glance(account: UUID, ours: Sequence[Sight]) -> News:
-    """Read the account's list, put off what it shows to be unchanged, and tell what is left to ask about.
-
-    Too few for a list are all left. None are while somebody else reads this list: he takes ours along, or they are
-    hinted at again.
-    """
+def is_worth_a_list(account: UUID) -> bool:
+    """Whether enough jobs of the account are due, or will be soon."""
     with unit_of_work(WORKER) as session:
         first = sights.of_account(session, account, limit=_WORTH_A_LIST)
-    if sum(map(_is_soon, first)) < _WORTH_A_LIST:
-        return {one.id: (one, None) for one in ours}
-    with try_lock(f"list:{account}") as lock:
-        return read_list(account) if lock else {}
+    return sum(map(_is_soon, first)) == _WORTH_A_LIST
 
 
 def read_list(account: UUID) -> News:
-    """The same under the account's lock.
+    """Read the account's list, put off what it shows to be unchanged, and tell what is left to ask about.
 
-    The list is read for those that are due or soon will be. Where it shows others to have changed, that is news too.
+    It is read for jobs that are due or soon will be; where it shows others to have changed, that is news too. Nothing
+    is told while somebody else reads it: he takes those along that are due, or they are hinted at again.
     """
+    with try_lock(f"list:{account}") as lock:
+        return _read(account) if lock else {}
+
+
+def _read(account: UUID) -> News:
     with unit_of_work(WORKER, seconds=settings().worker_unit_seconds) as session:
         seen = sights.of_account(session, account)
-        credentials = connections.credentials(session, account)
     soon = [one for one in seen if _is_soon(one)]
-    if not soon:
+    credentials = open_accounts([account]).get(account)
+    if not soon or credentials is None:
         return {}
     wanted = {one.provider_job_id for one in soon if one.provider_job_id}
     oldest = min(one.submitted_at for one in soon)
@@ -63,8 +62,15 @@ def read_list(account: UUID) -> News:
         told = gateway.list_jobs(credentials, wanted=wanted, created_since=oldest - CLOCK_SKEW)
     except ProviderError as error:
         log.warning("account.list_failed", account=str(account), reason=str(error))
-        _put_off({one: pause_after(error) * jitter() for one in soon if one.is_due})
+        due = [one for one in soon if one.is_due]
+        if isinstance(error, Refused) and not isinstance(error, AccountRefused):  # it knows no such thing
+            return {one.id: (one, None) for one in due}
+        _put_off({one: pause_after(error) * jitter() for one in due})
         return {}
+    return _compare(seen, told)
+
+
+def _compare(seen: Sequence[Sight], told: Mapping[str, RemoteJob]) -> News:
     news: dict[UUID, tuple[Sight, RemoteJob | None]] = {}
     quiet: dict[Sight, float] = {}
     for one in seen:

@@ -1,21 +1,22 @@
 """What a worker holds in its hand while away from the database: a job as it stood, and the key to the account."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
 from service import connections
 from service.jobs.models import Job
 from service.jobs.schemas import method_of
+from service.kit import logs
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
+from service.kit.sealing import SealingError
 from service.kit.settings import settings
 from service.kit.work import Claim, recording
 from service.provider.shapes import Credentials, JobOrder
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,16 @@ def call_lease() -> float:
     return max(settings().lease_seconds, settings().provider_timeout_seconds * 7 / 6)
 
 
-def look_all(claims: Sequence[Claim]) -> list[Order]:
-    """The claimed jobs as they stand now, read team by team; those that are somebody else's by now are left out."""
-    by_team: dict[UUID, list[Claim]] = defaultdict(list)
-    for claim in claims:
-        by_team[claim.team].append(claim)
-    seen: list[tuple[Claim, Job]] = []
-    for team, of_team in by_team.items():
-        wanted = select(Job).where(Job.team_id == team, Job.id.in_([claim.id for claim in of_team]))
-        with unit_of_work(worker_for(team), seconds=settings().worker_unit_seconds) as session:
-            jobs = {job.id: job for job in session.scalars(wanted)}
-        seen += [(claim, jobs[claim.id]) for claim in of_team if claim.id in jobs]
-    seen = [(claim, job) for claim, job in seen if job.fence == claim.fence]
+def open_accounts(accounts: Iterable[UUID]) -> dict[UUID, Credentials]:
+    """The keys of these accounts; one that does not open is logged and left out, for the others are not to blame."""
+    opened = {}
     with unit_of_work(WORKER) as session:
-        accounts = {one: connections.credentials(session, one) for one in {job.connection_id for _, job in seen}}
-    return [Order(claim, job, accounts[job.connection_id]) for claim, job in seen]
+        for account in set(accounts):
+            try:
+                opened[account] = connections.credentials(session, account)
+            except SealingError:
+                log.exception("account.sealed", account=str(account))
+    return opened
 
 
 def look(claim: Claim) -> Order:
