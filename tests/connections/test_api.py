@@ -17,6 +17,7 @@ from service.kit.ids import show
 from service.tenants import Role
 from tests.connections.test_connections import administer, opened
 from tests.stack import Client, Team
+from tests.until import until
 
 ACCOUNT = {"kind": "compatible", "provider": "emulator"}
 KEY = "sk-canary-of-an-account"
@@ -165,8 +166,12 @@ def trial(operator: Client, connection: str) -> dict[str, Any]:
     asked = operator.post(f"/v1/connections/{connection}/test")
     assert asked.status_code == 202, asked.text
     assert asked.json()["state"] == "waiting"
-    done: dict[str, Any] = operator.get(f"{asked.headers['location']}?wait=30").json()
-    return done
+
+    def done() -> dict[str, Any] | None:
+        view: dict[str, Any] = operator.get(f"{asked.headers['location']}?wait=20").json()
+        return view if view["state"] != "waiting" else None
+
+    return until(done, within=60)
 
 
 @pytest.mark.usefixtures("workers")

@@ -49,7 +49,8 @@ def test_work_that_nobody_does_is_seen_to_wait(observed: tuple[LocalStack, int, 
         "/v1/datasets?filename=a.jsonl", content=conversations(), headers={"Content-Type": "application/jsonl"}
     )
     assert posted.status_code == 202
-    until(lambda: ask(dispatcher).get(("finetune_due", "datasets.validate")) == 1, what="the dataset to be seen due")
+    seen = ("finetune_due", "datasets.validate")
+    until(lambda: ask(dispatcher).get(seen) == 1, within=30, what="the dataset to be seen due")
     told = ask(dispatcher)
     assert told["finetune_due_oldest_seconds", "datasets.validate"] > 0
     assert told["finetune_attention", "datasets.validate"] == 0
