@@ -54,6 +54,12 @@ class FormatUnsuitable(Invalid):
     code = "dataset_format_unsuitable"
 
 
+class TooManyItems(Invalid):
+    """Dataset {dataset} has {examples} items; reinforcement takes at most {most} to {purpose} on."""
+
+    code = "too_many_items"
+
+
 class ValidationRequired(Invalid):
     """Reinforcement needs items to evaluate on: name a validation_dataset, or a split."""
 

@@ -27,11 +27,17 @@ class Told(NamedTuple):
 
 
 def seconds_trained(events: Iterable[Told], *, now: datetime | None = None) -> int:
-    """Whole seconds of training up to the last progress told of, or up to `now` while it goes on."""
+    """Whole seconds of training up to the last progress told of, or up to `now` while it goes on.
+
+    Where no event says that training began, as another provider may word it, its first measurement does.
+    """
+    told = sorted(events, key=lambda one: one.at)
+    has_beginning = any(one.message.startswith(_BEGINS) for one in told)
     total, begun, captured = timedelta(0), None, None
-    for event in sorted(events, key=lambda one: one.at):
-        if event.message.startswith(_BEGINS):
-            begun = captured = event.at if begun is None else begun
+    for event in told:
+        begins = event.message.startswith(_BEGINS) or (not has_beginning and event.type == "metrics")
+        if begun is None and begins:
+            begun = captured = event.at
         elif begun is not None and (event.type == "metrics" or event.message.startswith(_CAPTURED)):
             captured = event.at
         if begun is not None and captured is not None and event.message.startswith(_STANDS):

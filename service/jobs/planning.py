@@ -15,6 +15,7 @@ from service.jobs.errors import (
     FormatUnsuitable,
     LegacyConflict,
     OptionUnsupported,
+    TooManyItems,
     ValidationRequired,
 )
 from service.jobs.models import Job
@@ -34,6 +35,7 @@ from service.kit.errors import Conflict, Forbidden, Invalid
 from service.kit.identity import Actor
 
 _FORMATS: Final = {"dpo": "preference", "reinforcement": "reinforcement"}  # supervised: the base model's own
+_ITEMS_MAX: Final = {"train": 50_000, "measure": 1_000}  # of reinforcement (openai.md §3.4)
 _WORDS: Final = {
     "chat": "conversations",
     "preference": "preference pairs",
@@ -167,13 +169,13 @@ def recipe_of(session: Session, job: Job, at: datetime) -> Recipe:
 def priced(session: Session, recipe: Recipe, at: datetime, *, split: datasets.SplitRequest | None = None) -> Plan:
     """The plan of a recipe whose data has been checked; with `split`, of one whose data will be a part of that.
 
-    Raises DatasetNotReady, FormatUnsuitable, MaxCostRequired or PriceUnknown.
+    Raises DatasetNotReady, FormatUnsuitable, TooManyItems, MaxCostRequired or PriceUnknown.
     """
     if not recipe.is_ready:
         raise DatasetNotReady(dataset=ids.show("dset", recipe.dataset.id), pointer="#/dataset", retry_after_seconds=1)
-    _check_format(recipe, recipe.dataset, "#/dataset")
+    _check_data(recipe, recipe.dataset, "train", "#/dataset")
     if recipe.validation is not None:
-        _check_format(recipe, recipe.validation, "#/validation_dataset")
+        _check_data(recipe, recipe.validation, "measure", "#/validation_dataset")
     method, base = recipe.method, recipe.base
     price = catalog.price(session, recipe.connection.provider, base.id, prices.meter(method), at)
     share = Decimal(1) if split is None else _share(split, recipe.dataset.examples)
@@ -197,7 +199,7 @@ def check_hyperparameters(base: catalog.BaseModelFacts, method: Method, as_sent:
             raise OptionUnsupported(field=name, allowed=str(allowed), model=base.id, given=str(value), pointer=where)
 
 
-def _check_format(recipe: Recipe, dataset: datasets.DatasetFacts, pointer: str) -> None:
+def _check_data(recipe: Recipe, dataset: datasets.DatasetFacts, purpose: str, pointer: str) -> None:
     needed = _FORMATS.get(recipe.method.type, recipe.base.format)
     if dataset.format != needed:
         raise FormatUnsuitable(
@@ -208,6 +210,10 @@ def _check_format(recipe: Recipe, dataset: datasets.DatasetFacts, pointer: str) 
             found=_WORDS.get(dataset.format or "", dataset.format),
             pointer=pointer,
         )
+    most = _ITEMS_MAX[purpose]
+    if recipe.method.type == "reinforcement" and dataset.examples > most:
+        shown = ids.show("dset", dataset.id)
+        raise TooManyItems(dataset=shown, examples=dataset.examples, most=most, purpose=purpose, pointer=pointer)
 
 
 def _dataset(session: Session, team: tenants.TeamFacts, shown_id: str, pointer: str) -> datasets.DatasetFacts:

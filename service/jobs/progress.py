@@ -53,7 +53,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
     enter(session, job, state, message, at)
     price = catalog.price_by_id(session, frozen(job.price_id))
     if price.meter == HOURS:
-        quantity, accrued = 0 if state == State.FAILED else _seconds_trained(session, job), True
+        quantity, accrued = _seconds_captured(session, job, at), True
         job.trained_seconds = quantity
     else:
         quantity, accrued = _tokens_trained(session, job)
@@ -120,6 +120,16 @@ def stop_at_max_cost(session: Session, job: Job, at: datetime) -> bool:
     message = f"Its hours come to {money.text(spent)} {money.CURRENCY}, all it may cost: cancelling at the provider."
     enter(session, job, State.CANCELLING, message, at)
     return True
+
+
+def _seconds_captured(session: Session, job: Job, at: datetime) -> int:
+    """What is paid of a job that has ended: nothing of a failure; of a success nobody told about, what we have seen."""
+    if job.state == State.FAILED:
+        return 0
+    told = _seconds_trained(session, job)
+    if told == 0 and job.state == State.SUCCEEDED:
+        return int((at - (job.started_at or job.submitted_at or job.created_at)).total_seconds())
+    return told
 
 
 def _seconds_trained(session: Session, job: Job, *, now: datetime | None = None) -> int:

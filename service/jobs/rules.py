@@ -83,7 +83,6 @@ _BY_PROVIDER_STATUS: Final = {
 }
 
 EPOCHS_AUTO_MAX: Final = 25  # the notebook's cap: what `auto` may cost at most as far as anybody has published
-EPOCHS_MAX: Final = 50
 _KEY_PREFIX: Final = "tp1_"
 
 

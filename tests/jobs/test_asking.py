@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -247,6 +248,19 @@ def test_reinforcement_is_cancelled_when_its_hours_come_to_what_it_may_cost(desk
     ended = desk.row(job)
     assert (State(ended.state), ended.trained_seconds, ended.cost) == (State.CANCELLED, dear, Decimal(20))
     assert [desk.money().held, desk.money().spent] == [Decimal(0), Decimal(20)]
+
+
+def test_of_a_success_that_no_event_told_about_what_was_seen_is_charged_and_of_a_failure_nothing(
+    desk: Desk, world: str
+) -> None:
+    at_account(desk, world)
+    data = desk.shelf.checked(items())
+    at = BEGAN + timedelta(seconds=90)
+    for state, seconds in ((State.SUCCEEDED, 90), (State.FAILED, 0)):
+        job = desk.submit(data, **reinforcement(desk))
+        desk.write(job, lambda _, row: start(row))
+        desk.write(job, partial(progress.end_at_provider, state=state, message="It is over.", at=at))
+        assert desk.row(job).trained_seconds == seconds
 
 
 BEGAN = clock.now()

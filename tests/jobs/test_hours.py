@@ -32,7 +32,9 @@ def step(second: int) -> Told:
         ([at(10, STARTED), step(20), at(25, PAUSED), at(400, STARTED), step(410), at(420, MADE)], 35),
         ([at(10, STARTED), at(10, STARTED), step(20)], 10),
         ([step(20), at(10, STARTED)], 10),  # told out of order
+        ([step(5), at(10, STARTED), step(20)], 10),
         ([at(10, PAUSED)], 0),
+        ([at(5, "Training commenced"), step(20), step(30), at(40, MADE)], 20),  # worded otherwise
     ],
 )
 def test_only_training_counts(events: list[Told], seconds: int) -> None:
