@@ -110,7 +110,7 @@ def _take_trial(session: Session, name: str) -> bool:
 
 def _never_raises(note: Callable[Concatenate[str, Told], None]) -> Callable[Concatenate[str, Told], None]:
     @wraps(note)
-    def noting(name: str, *told: Told.args, **named: Told.kwargs) -> None:
+    def noting(name: str, /, *told: Told.args, **named: Told.kwargs) -> None:
         try:
             note(name, *told, **named)
         except Exception:
