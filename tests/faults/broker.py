@@ -154,7 +154,7 @@ def _as_if_nothing_were(site: Site, client: Submitter, *, seconds: float) -> str
             times.append(time.monotonic() - began)
     slowest = sorted(times)[int(len(times) * 0.99) - 1]
     assert slowest < _ANSWER_SECONDS, f"an answer took {slowest:.2f} s"
-    until(lambda: all(row.is_over for row in site.rows(jobs).values()), within=45, what="jobs to end without a broker")
+    until(lambda: all(row.has_ended for row in site.rows(jobs).values()), within=45, what="jobs to end without it")
     return f"{len(jobs)} jobs ended, answers p99 {slowest * 1000:.0f} ms"
 
 

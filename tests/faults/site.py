@@ -73,10 +73,14 @@ class Row:
     slot_at: datetime | None
 
     @property
+    def has_ended(self) -> bool:
+        """At least as far as its user is concerned; what came out of it may still be collected."""
+        return self.state in ("succeeded", "failed", "cancelled")
+
+    @property
     def is_over(self) -> bool:
         """Ended and nothing left to do for it, or waiting for a person."""
-        ended = self.state in ("succeeded", "failed", "cancelled") and self.due_at is None
-        return ended or self.attention is not None
+        return (self.has_ended and self.due_at is None) or self.attention is not None
 
 
 class Site:
