@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ TYPES: Types = {
     "body_contains": str,
     "metadata": dict,
     "times": int,
+    "probability": (int, float),
     "after": bool,
     "delay_seconds": (int, float),
     "status": int,
@@ -57,8 +59,9 @@ class Fault:
     """One scripted fault. It strikes `times` times (None: always) requests whose method, path and body all match.
 
     `path` is a regular expression searched in the path (/v1/…), `body_contains` a text in the raw body, `metadata`
-    pairs the JSON body's metadata must have. `delay_seconds` (real) passes before the fault does its work. `status` is
-    500 unless given, of garbage 502; `retry_after` goes out as it is given.
+    pairs the JSON body's metadata must have. `probability` is its chance to strike one that matches. `delay_seconds`
+    (real) passes before the fault does its work. `status` is 500 unless given, of garbage 502; `retry_after` goes out as
+    it is given.
     """
 
     kind: str
@@ -68,6 +71,7 @@ class Fault:
     body_contains: str | None = None
     metadata: dict[str, str] | None = None
     times: int | None = 1
+    probability: float = 1.0
     after: bool = False
     delay_seconds: float = 0.0
     status: int | None = None
@@ -139,6 +143,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.all: dict[str, Fault] = {}
+        self._dice = random.Random(0)
 
     def add(self, fault: Fault) -> None:
         self.all[fault.id] = fault
@@ -149,6 +154,10 @@ class Faults:
 
     def candidates(self, method: str, path: str) -> list[Fault]:
         return [fault for fault in self.all.values() if fault.matches_line(method, path)]
+
+    def strikes(self, fault: Fault, body: bytes) -> bool:
+        """Whether the fault, which matches the line, strikes this request."""
+        return fault.matches_body(body) and self._dice.random() < fault.probability
 
 
 class FaultInjection:
@@ -169,7 +178,7 @@ class FaultInjection:
         body = await _read(receive)
         replay = _replay(body, receive)
         candidates = self._faults.candidates(scope["method"], scope["path"])
-        fault = next((one for one in candidates if one.matches_body(body)), None)
+        fault = next((one for one in candidates if self._faults.strikes(one, body)), None)
         if fault is None:
             await self._app(scope, replay, send)
             return

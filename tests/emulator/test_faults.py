@@ -41,6 +41,21 @@ def jobs_of(project: Project) -> int:
     return project.effects().count("job.created")
 
 
+def test_a_fault_may_strike_by_chance(world: Emulator, project: Project) -> None:
+    world.tell("/faults", kind="status", status=503, path="/v1/models$", times=None, probability=0.3)
+    answers = [_status(project) for _ in range(60)]
+    assert 6 <= answers.count(503) <= 30
+    assert answers.count(200) == 60 - answers.count(503)
+
+
+def _status(project: Project) -> int:
+    try:
+        project.openai.models.list()
+    except openai.APIStatusError as error:
+        return error.status_code
+    return 200
+
+
 @pytest.mark.parametrize(
     ("status", "error", "code"),
     [

@@ -1,9 +1,6 @@
 """The provider refuses, fails, hangs, lies, forgets: jobs wait, nobody is blamed for it, nothing is paid twice."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tests.faults.clients import Submitter
@@ -15,6 +12,11 @@ from tests.until import until
 _GET_JOB = {"method": "GET", "path": "^/v1/fine_tuning/jobs/[^/]+$"}
 _EVENTS = {"method": "GET", "path": "^/v1/fine_tuning/jobs/[^/]+/events$"}
 _LIST = {"method": "GET", "path": "^/v1/fine_tuning/jobs$"}
+_STORM: list[dict[str, Any]] = [
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503, "retry_after": 1},
+    {"kind": "create_then_500"},
+]
 
 
 @fault(
@@ -50,16 +52,20 @@ def told_to_wait(site: Site, draw: Draw) -> str:
 @fault(
     21,
     "a storm of 500 and 503",
-    injection="about a third of all requests, with and without effect, for 12 s",
+    injection="a third of all requests, with and without effect, for 12 s",
     expected="unknown creations are looked for, the circuit opens and closes, all jobs end",
     seeds=2,
 )
 def storm_of_errors(site: Site, draw: Draw) -> str:
-    client = site.submitter(own_account=True)
-    with _struck_by_chance(site, draw) as struck:
-        jobs = client.many(12)
-        lasting(12)
-    return f"{len(jobs)} jobs, {struck[0]} requests struck"
+    client, end = site.submitter(own_account=True), time.monotonic() + 12
+    storm = [site.emulator.fault(probability=0.11, times=None, **one) for one in draw.sample(_STORM, len(_STORM))]
+    jobs = client.many(8)
+    while time.monotonic() < end:
+        jobs.append(client.accepted())
+        lasting(0.5)
+    struck = sum(_hits(site, one) for one in storm)
+    site.emulator.http.delete("/_emulator/faults")
+    return f"{len(jobs)} jobs, {struck} requests struck"
 
 
 @fault(
@@ -231,26 +237,3 @@ def _key_of(site: Site, client: Submitter) -> tuple[str, str]:
     )
     number = name.removeprefix("own-")
     return f"sk-own-{number}", f"proj_{number}"
-
-
-@contextmanager
-def _struck_by_chance(site: Site, draw: Draw) -> Iterator[list[int]]:
-    """One-shot errors for whatever comes next, laid out at random moments; counts those that struck."""
-    struck, stop = [0], threading.Event()
-    kinds: list[dict[str, Any]] = [
-        {"kind": "status", "status": 500}, {"kind": "status", "status": 503}, {"kind": "create_then_500"},
-    ]  # fmt: skip
-
-    def lay() -> None:
-        while not stop.wait(draw.uniform(0, 0.08)):
-            site.emulator.fault(**draw.choice(kinds))
-
-    thread = threading.Thread(target=lay)
-    thread.start()
-    try:
-        yield struck
-    finally:
-        stop.set()
-        thread.join()
-        struck[0] = sum(one["hits"] for one in site.emulator.faults()["faults"])
-        site.emulator.http.delete("/_emulator/faults")
