@@ -39,6 +39,7 @@ _ENDS: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 _AT_PROVIDER: Final = frozenset({State.VALIDATING_FILES, State.PROVIDER_QUEUED, State.RUNNING, State.PAUSED})
 _OUT: Final = frozenset({State.FAILED, State.CANCELLED})
 
+
 class Origin(StrEnum):
     """Why a job is there that names another."""
 

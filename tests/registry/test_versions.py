@@ -93,6 +93,6 @@ def test_a_dataset_of_another_team_cannot_be_named_as_origin() -> None:
     assert connection is not None
     with pytest.raises(IntegrityError), unit_of_work(acting_for(team)) as session:
         registry.register(
-            session, acting_for(team), team_id=team.id, name="stolen", job_id=new_id(), provider_model_id="ft:x", base_model="base",
-            connection_id=connection.id, dataset_id=foreign, shutdown_date=None,
+            session, acting_for(team), team_id=team.id, name="stolen", job_id=new_id(), provider_model_id="ft:x",
+            base_model="base", connection_id=connection.id, dataset_id=foreign, shutdown_date=None,
         )  # fmt: skip
