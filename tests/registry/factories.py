@@ -46,7 +46,8 @@ def a_version(
     with unit_of_work(acting_for(team)) as session:
         version = registry.register(
             session, acting_for(team), team_id=team.id, name=name, job_id=job or new_id(), provider_model_id=model,
-            base_model="base", connection_id=connection.id, dataset_id=dataset, shutdown_date=None, promote_to=promote_to,
+            base_model="base", connection_id=connection.id, dataset_id=dataset, shutdown_date=None,
+            promote_to=promote_to,
         )  # fmt: skip
         if ready:
             row = session.get_one(ModelVersion, version.id)
