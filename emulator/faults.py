@@ -60,8 +60,8 @@ class Fault:
 
     `path` is a regular expression searched in the path (/v1/…), `body_contains` a text in the raw body, `metadata`
     pairs the JSON body's metadata must have. `probability` is its chance to strike one that matches. `delay_seconds`
-    (real) passes before the fault does its work. `status` is 500 unless given, of garbage 502; `retry_after` goes out as
-    it is given.
+    (real) passes before the fault does its work. `status` is 500 unless given, of garbage 502; `retry_after` goes out
+    as it is given.
     """
 
     kind: str

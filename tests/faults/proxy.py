@@ -60,8 +60,16 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self.refuse()
+        self._do(self._end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def accept(self) -> None:
         """Take connections, on the same port as before."""
@@ -70,7 +78,11 @@ class Proxy:
 
     def refuse(self) -> None:
         """Nobody listens any more: open connections are reset and new ones refused."""
-        self._loop.call_soon_threadsafe(self._server.close)
+
+        async def close() -> None:
+            self._server.close()
+
+        self._do(close())
         self.reset()
 
     def reset(self) -> None:
