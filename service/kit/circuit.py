@@ -113,8 +113,8 @@ def _never_raises(note: Callable[Concatenate[str, Told], None]) -> Callable[Conc
     def noting(name: str, /, *told: Told.args, **named: Told.kwargs) -> None:
         try:
             note(name, *told, **named)
-        except Exception:
-            log.exception("circuit.not_noted", circuit=name)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer counts for more
+            log.warning("circuit.not_noted", circuit=name, reason=f"{type(error).__name__}: {error}")
 
     return noting
 
