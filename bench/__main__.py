@@ -14,6 +14,7 @@ from bench.row import Row
 MODULES: Final = {
     "resolve_vs_bare_route": "bench.resolve",
     "turns_pass_ms": "bench.turns",
+    "follow_calls_per_s": "bench.follow",
     "validation_vs_tokenizer": "bench.validation",
 }
 _RESULTS: Final = Path(__file__).parent / "results.json"
