@@ -1,21 +1,28 @@
 """Jobs at a provider whose clock stands still; the test itself is the worker."""
 
 import itertools
+import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+import httpx2
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from service import connections
 from service.cli.local import LocalStack
+from service.connections.models import ProviderWebhook
 from service.datasets import flows as dataset_flows
 from service.jobs import State, flows
 from service.jobs.models import Job, JobEvent
+from service.kit import clock
 from service.kit.db import unit_of_work
 from service.kit.identity import CLI, WORKER, Actor, worker_for
 from service.kit.ids import read, show
+from service.kit.signatures import sign
+from tests.connections.test_connections import administer
 from tests.stack import Emulator, Platform, Team, conversations
 from tests.until import until
 from workers.dispatcher import grant_turns
@@ -133,6 +140,12 @@ class Fleet:
             after = f"&after={events[-1]['id']}"
         return events
 
+    def webhooks_kept(self) -> int:
+        """How many of its account's are remembered."""
+        kept = select(func.count()).where(ProviderWebhook.connection_id == self.account.id)
+        with unit_of_work(WORKER) as session:
+            return session.scalars(kept).one()
+
     def default_account(self) -> UUID:
         """Another one, which has no secret for webhooks."""
         with unit_of_work(WORKER) as session:
@@ -142,3 +155,31 @@ class Fleet:
 
     def _actor(self) -> Actor:
         return worker_for(read("team", self.team.id))
+
+
+def hook_url(fleet: Fleet, connection: str | None = None) -> str:
+    return f"{fleet.site.stack.api_url}/v1/provider-webhooks/{connection or show('conn', fleet.account.id)}"
+
+
+def send(
+    fleet: Fleet,
+    event: Any,
+    *,
+    connection: str | None = None,
+    secret: str = SECRET,
+    age: float = 0,
+    headers: Mapping[str, str] | None = None,
+) -> httpx2.Response:
+    """A webhook as the provider would send it, but for what is said."""
+    body, number = json.dumps(event).encode(), f"wh_{next(_numbers)}"
+    timestamp = str(int(clock.now().timestamp() - age))
+    signed = {
+        "webhook-id": number,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": sign(secret, webhook_id=number, timestamp=timestamp, body=body),
+    }
+    return httpx2.post(hook_url(fleet, connection), content=body, headers=signed | dict(headers or {}))
+
+
+def age_webhooks(site: Site, *, days: int) -> None:
+    administer(site.stack, "UPDATE provider_webhooks SET received_at = received_at - %s * interval '1 day'", days)

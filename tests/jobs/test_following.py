@@ -1,28 +1,24 @@
 """Following many jobs by asking little, each event once, and looking sooner at what somebody watches or is told of."""
 
-import itertools
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Thread
 from typing import Any
 
-import httpx2
 import pytest
 
 from service.jobs import State, flows
 from service.kit import clock
 from service.kit.ids import new_id, show
 from service.kit.locks import try_lock
-from service.kit.signatures import sign
 from tests.conftest import Launch
-from tests.jobs.following import KINDS, SECRET, Fleet, Site
+from tests.jobs.following import KINDS, SECRET, Fleet, Site, age_webhooks, hook_url, send
 from tests.until import until
+from workers.schedule import purge_provider_webhooks
 
 JOBS = 7
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +101,14 @@ def test_an_account_that_does_not_answer_is_asked_once_and_later_again(fleet: Fl
     assert fleet.site.counted() == {"list": 1, "retrieve": 0, "events": 0}
 
 
+def test_an_account_that_lists_nothing_is_asked_job_by_job(fleet: Fleet) -> None:
+    fleet.emulator.http.delete("/_emulator/faults")
+    fleet.emulator.fault(kind="status", status=404, times=None, **KINDS["list"])
+    fleet.emulator.fault(kind="delay", delay_seconds=0, times=None, **KINDS["retrieve"])
+    fleet.follow()
+    assert [one["hits"] for one in fleet.emulator.faults()["faults"]] == [1, JOBS]
+
+
 def test_only_jobs_with_news_are_asked_about_and_running_ones_rarely_unless_watched(fleet: Fleet) -> None:
     fleet.emulator.advance(12)
     fleet.follow()
@@ -176,30 +180,13 @@ def test_a_webhook_cuts_a_long_pause_short(site: Site) -> None:
     until(lambda: not site.emulator.http.get("/_emulator/webhooks").json()["waiting"], what="both copies to be taken")
     (endpoint,) = site.emulator.http.get("/_emulator/webhooks").json()["webhooks"]
     assert [one["state"] for one in endpoint["deliveries"]] == ["delivered", "delivered"]
-
-
-def hook_url(fleet: Fleet, connection: str | None = None) -> str:
-    return f"{fleet.site.stack.api_url}/v1/provider-webhooks/{connection or show('conn', fleet.account.id)}"
-
-
-def send(
-    fleet: Fleet,
-    event: Any,
-    *,
-    connection: str | None = None,
-    secret: str = SECRET,
-    age: float = 0,
-    headers: Mapping[str, str] | None = None,
-) -> httpx2.Response:
-    """A webhook as the provider would send it, but for what is said."""
-    body, number = json.dumps(event).encode(), f"wh_{next(_numbers)}"
-    timestamp = str(int(clock.now().timestamp() - age))
-    signed = {
-        "webhook-id": number,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": sign(secret, webhook_id=number, timestamp=timestamp, body=body),
-    }
-    return httpx2.post(hook_url(fleet, connection), content=body, headers=signed | dict(headers or {}))
+    assert fleet.webhooks_kept() == 1
+    age_webhooks(site, days=3)
+    purge_provider_webhooks()
+    assert fleet.webhooks_kept() == 1
+    age_webhooks(site, days=2)
+    purge_provider_webhooks()
+    assert fleet.webhooks_kept() == 0
 
 
 def test_only_a_genuine_webhook_is_a_hint_and_a_refusal_tells_nothing(fleet: Fleet) -> None:
