@@ -1,6 +1,7 @@
 """The provider refuses, fails, hangs, lies, forgets: jobs wait, nobody is blamed for it, nothing is paid twice."""
 
 import time
+from decimal import Decimal
 from typing import Any
 
 from tests.faults.clients import Submitter
@@ -148,7 +149,7 @@ def nonsense(site: Site, draw: Draw) -> str:
     25,
     "the provider's job vanishes",
     injection="404 for a job that was there, until it needs a person; other jobs beside it",
-    expected="the job waits for a person with its money held; the others go on",
+    expected="the job waits for a person with its money held; the others go on; an operator has it tried again",
     seeds=1,
     settings={"attempts_max": "4"},
     speed=10,
@@ -158,15 +159,21 @@ def vanishes(site: Site, _draw: Draw) -> str:
     job = client.accepted()
     until(lambda: site.rows([job])[job].provider_job_id, within=30, what="the job to be created")
     gone = site.rows([job])[job].provider_job_id
-    site.emulator.fault(
+    vanished = site.emulator.fault(
         kind="status", status=404, code="fine_tune_not_found", times=None, path=f"/fine_tuning/jobs/{gone}"
     )
     until(lambda: site.rows([job])[job].attention, within=60, what="the job to wait for a person")
+    why, held = site.rows([job])[job].attention, client.team.budget()["held"]
+    assert Decimal(held) > 0, "its money was let go"
     site.emulator.http.post("/_emulator/clock", json={"speed": 200})
     others = site.submitter(own_account=True).many(3)
     site.settle()
     assert all(row.attention is None for row in site.rows(others).values())
-    return f"attention: {site.rows([job])[job].attention}"
+    site.check()
+    site.emulator.http.delete(f"/_emulator/faults/{vanished}")
+    again = site.platform.operator.post(f"/v1/attention/{job}/retry")
+    assert again.is_success, again.text
+    return f"attention: {why}, {held} held; settled by an operator"
 
 
 @fault(
