@@ -99,8 +99,10 @@ def test_what_no_job_is_to_blame_for_is_waited_out(error: ProviderError, pause: 
 
 def test_a_job_cancelled_while_it_is_being_created_ends_as_the_provider_says(team: Team, emulator: Emulator) -> None:
     dataset = team.ready()
+    stuck = {"kind": "stuck", "status": "queued", "seconds": 86_400, "suffix": "cancelled"}  # it must not end before
+    assert emulator.http.post("/_emulator/fates", json=stuck).is_success
     held = emulator.fault(kind="hold_after", **CREATE)
-    job = team.accepted(dataset)
+    job = team.accepted(dataset, suffix="cancelled")
     until(lambda: emulator.faults()["held"], what="the create to be held")
     cancelling = team.member.post(f"/v1/jobs/{job['id']}/cancel")
     assert (cancelling.status_code, cancelling.json()["state"]) == (202, "cancelling")
