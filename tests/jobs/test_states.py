@@ -7,8 +7,9 @@ job's history and money is looked up in Postgres itself.
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -28,7 +30,6 @@ from hypothesis.stateful import (
 )
 from psycopg.rows import namedtuple_row
 from sqlalchemy.orm import Session
-from structlog.testing import capture_logs
 
 from service import connections, jobs, quotas
 from service.datasets import flows as dataset_flows
@@ -411,6 +412,15 @@ def check(row: Any) -> None:
     assert row.slot or row.state not in HAS_A_SLOT, f"{row.state} without a slot"
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """Thousands of warnings that nobody reads cost more than what they tell of."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture(scope="module")
 def world(launch: Launch) -> Iterator[None]:
     """A database in which no lease runs out by itself: a slow machine must not change what Hypothesis sees."""
@@ -421,9 +431,7 @@ def world(launch: Launch) -> Iterator[None]:
             quotas.set_team_limits(session, CLI, careful.team, quotas.LimitsSet(approval_above="0"))
         Lives.ready = {desk: desk.shelf.checked(conversations(12)) for desk in (plain, careful)}
         Lives.spare = an_account("spare")
-        cleanup.enter_context(
-            capture_logs()
-        )  # a thousand warnings, which nobody reads, cost more than what they tell of
+        cleanup.enter_context(silence())
         login = psycopg.connect(admin_url(stack), autocommit=True, row_factory=namedtuple_row)
         Lives.postgres = cleanup.enter_context(login)
         yield
