@@ -115,7 +115,7 @@ def test_every_wrong_field_is_named(platform: Platform) -> None:
 @pytest.mark.parametrize(
     ("hyperparameters", "pointer", "param"),
     [
-        ({"n_epochs": 0}, "#/method/hyperparameters/n_epochs", "n_epochs"),
+        ({"n_epochs": 1.5}, "#/method/hyperparameters/n_epochs", "n_epochs"),
         ({"batch_size": "big"}, "#/method/hyperparameters/batch_size", "batch_size"),
         ({"epochs~/": 3}, "#/method/hyperparameters/epochs~0~1", "epochs~0~1"),
         ([], "#/method/hyperparameters", "hyperparameters"),
