@@ -2,20 +2,11 @@
 
 from typing import Final
 
-from tests.faults import api, broker, database, deploy, fairness, mutations, provider, storm, workers
+from tests.faults import api, broker, database, deploy, fairness, mutations, provider, slow, storm, workers
 from tests.faults.matrix import ENTRIES, Entry
 
-_MODULES: Final = (
-    workers,
-    broker,
-    database,
-    api,
-    provider,
-    deploy,
-    fairness,
-    storm,
-    mutations,
-)  # imported: they register
+# Imported in the order in which they register their faults.
+_MODULES: Final = (workers, broker, database, api, provider, deploy, fairness, storm, mutations, slow)
 
 _HEAD: Final = """# Faults
 
