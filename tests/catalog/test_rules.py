@@ -160,6 +160,7 @@ models = st.builds(
     trainable_until=st.none() | days,
     shutdown_date=st.none() | days,
     replacement=st.none() | names | st.just("elsewhere"),
+    hyperparameters=st.just({}),
 )
 catalogs = st.lists(models, min_size=1, unique_by=lambda one: one.id).map(lambda some: {one.id: one for one in some})
 methods = st.sampled_from([None, "supervised", "dpo", "reinforcement"])

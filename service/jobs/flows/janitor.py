@@ -22,6 +22,7 @@ from service.kit import clock, logs
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.locks import try_lock
+from service.kit.sealing import SealingError
 from service.provider.errors import ProviderError
 from service.provider.openai import gateway
 from service.provider.shapes import Credentials, RemoteJob
@@ -48,14 +49,16 @@ def sweep_jobs() -> None:
 
 
 def each_account(sweep: Callable[[UUID, Credentials], None]) -> None:
-    """Do it to every account in use. One that does not answer has its turn in the next round."""
+    """Do it to every account in use. One that does not answer, or whose key does not open, is skipped."""
     with unit_of_work(WORKER) as session:
-        accounts = [(one, connections.credentials(session, one)) for one in connections.in_use(session)]
-    for connection_id, credentials in accounts:
+        accounts = connections.in_use(session)
+    for connection_id in accounts:
         try:
+            with unit_of_work(WORKER) as session:
+                credentials = connections.credentials(session, connection_id)
             sweep(connection_id, credentials)
-        except ProviderError as error:
-            log.warning("janitor.account_away", connection=str(connection_id), reason=str(error))
+        except (ProviderError, SealingError) as error:
+            log.warning("janitor.account_skipped", connection=str(connection_id), reason=str(error))
 
 
 def _sweep_account(connection_id: UUID, credentials: Credentials) -> None:
