@@ -259,12 +259,12 @@ OWN_FAULT: Final[dict[str, list[dict[str, Any]]]] = {
 }
 
 
-def cases(site: Site, seeds: Sequence[int], points: Sequence[str] = POINTS) -> list[Case]:
-    """Each point in each way for each seed. In ten seeds each point meets each fault of creation."""
+def cases(site: Site, seeds: Sequence[int], *, mixed: bool = True) -> list[Case]:
+    """Each point in each way for each seed; mixed, in ten seeds each point meets each fault of creation."""
     made = []
     for seed in seeds:
-        for number, point in enumerate(points):
-            faults = OWN_FAULT.get(point, CREATION_FAULTS)
+        for number, point in enumerate(POINTS):
+            faults = OWN_FAULT.get(point, CREATION_FAULTS if mixed else [{}])
             made += [Case(site, point, how, seed, faults[(seed + number) % len(faults)]) for how in WAYS]
     random.Random(f"points {list(seeds)}").shuffle(made)
     return made

@@ -90,6 +90,8 @@ class Site:
         self, ground: Ground, cleanup: ExitStack, *, settings: dict[str, str] | None = None, proxied: bool = False
     ) -> None:
         self.name, self.folder = ground.fresh()
+        self._cleanup = cleanup
+        self._superuser: psycopg.Connection[Any] | None = None
         self.postgres = ground.postgres
         self.valkey = cleanup.enter_context(ValkeyServer(self.folder / "vk", durable=False))
         self.settings = FAULT_SETTINGS | (settings or {})
@@ -195,9 +197,10 @@ class Site:
     # ------------------------------------------------------------------------------------------------ the rows' truth
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the superuser, past every proxy and policy."""
-        with psycopg.connect(self.superuser_url, autocommit=True) as connection:
-            done = connection.execute(statement, values)
-            return done.fetchall() if done.description else []
+        if self._superuser is None or self._superuser.closed:
+            self._superuser = self._cleanup.enter_context(psycopg.connect(self.superuser_url, autocommit=True))
+        done = self._superuser.execute(statement, values)
+        return done.fetchall() if done.description else []
 
     @property
     def superuser_url(self) -> str:
