@@ -63,7 +63,7 @@ def test_a_job_is_retried_once_for_one_key_and_cloned(team: Team) -> None:
 
 def test_only_who_may_move_a_job_does(team: Team, operator: Client) -> None:
     job = team.accepted(team.ready())["id"]
-    default = next(one["id"] for one in operator.get("/v1/connections").json()["data"] if one["is_default"])
+    default = next(one["id"] for one in operator.get("/v1/connections?limit=100").json()["data"] if one["is_default"])
     path, body = f"/v1/jobs/{job}/move", {"connection": default}
     assert team.member.post(path, body).status_code == 403
     for client in (team.admin, operator):  # it is there already
