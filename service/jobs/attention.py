@@ -54,16 +54,19 @@ def strays(session: Session, *, limit: int) -> Sequence[StrayJob]:
 
 
 def dismiss_stray(session: Session, operator: Actor, provider_job_id: str, at: datetime) -> StrayJob:
-    """Nothing more is to be done about it. Raises UnknownStray."""
-    row = session.scalars(
-        select(StrayJob).where(StrayJob.provider_job_id == provider_job_id).with_for_update()
-    ).one_or_none()
-    if row is None:
+    """Nothing more is to be done about it, through whichever connections it was met. Raises UnknownStray."""
+    rows = session.scalars(
+        select(StrayJob)
+        .where(StrayJob.provider_job_id == provider_job_id)
+        .order_by(StrayJob.found_at)
+        .with_for_update()
+    ).all()
+    if not rows:
         raise UnknownStray(job=provider_job_id)
-    if row.settled_at is None:
-        row.settled_at = at
-        audit.record(
-            session, operator, "stray.dismissed", object_type="stray_job", object_id=provider_job_id,
-            before={"kind": row.kind},
-        )  # fmt: skip
-    return row
+    for row in rows:
+        row.settled_at = row.settled_at or at
+    audit.record(
+        session, operator, "stray.dismissed", object_type="stray_job", object_id=provider_job_id,
+        before={"kind": rows[0].kind},
+    )  # fmt: skip
+    return rows[0]

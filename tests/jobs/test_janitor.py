@@ -5,10 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from service import jobs
-from service.jobs.flows.janitor import sweep_jobs
+from service.jobs.flows.janitor import is_one_too_many, sweep_jobs
 from service.jobs.flows.orders import Order
 from service.jobs.models import Job, StrayJob
 from service.jobs.rules import State, submit_key
@@ -36,8 +35,9 @@ def create_another(team: Team, shown: str) -> RemoteJob:
 
 
 def stray(remote: RemoteJob) -> StrayJob | None:
+    """As met through the default connection; other tests' connections lead to the same account."""
     with unit_of_work(WORKER) as session:
-        return session.scalars(select(StrayJob).where(StrayJob.provider_job_id == remote.id)).one_or_none()
+        return session.get(StrayJob, (credentials()[0], remote.id))
 
 
 def test_a_second_job_is_cancelled_in_one_round_and_told_once(team: Team, emulator: Emulator) -> None:
@@ -111,3 +111,16 @@ def test_our_kind_of_key_without_a_row_is_told_once_and_left_alone(team: Team, e
     assert (found.kind, found.settled_at) == ("unknown", None)
     (left_alone,) = [one for one in emulator.log()["jobs"] if one["id"] == remote.id]
     assert left_alone["status"] != "cancelled"
+
+
+def test_a_job_still_to_be_found_is_left_alone_through_another_connection(team: Team, emulator: Emulator) -> None:
+    """Two connections may lead to one account, say while keys are rotated: what is seen twice is not there twice."""
+    first = team.job_in(team.accepted(team.ready())["id"], "succeeded")
+    lost = given_up(team, first)
+    remote = create_another(team, lost)
+    row = read("job", lost)
+    assert not is_one_too_many(row, remote)
+    sweep_jobs()
+    team.job_in(lost, "succeeded")
+    assert not is_one_too_many(row, remote)
+    assert is_one_too_many(row, replace(remote, id="ftjob-another"))

@@ -98,10 +98,17 @@ def _settle(connection_id: UUID, credentials: Credentials, owner: _Owner, remote
             _note(connection_id, remote, "adopted", owner.job)
             log.error("janitor.adopted", job=str(owner.job), provider_job_id=remote.id)
             return
-        with unit_of_work(WORKER) as session:
-            kept = session.scalar(select(Job.provider_job_id).where(Job.id == owner.job))
-        if kept != remote.id:
+        if is_one_too_many(owner.job, remote):
             _end_duplicate(connection_id, credentials, owner, remote)
+
+
+def is_one_too_many(job_id: UUID, remote: RemoteJob) -> bool:
+    """Whether the row knows better. While it is unresolved this may be its one job, seen through another connection."""
+    with unit_of_work(WORKER) as session:
+        row = session.execute(select(Job.provider_job_id, Job.state).where(Job.id == job_id)).one()
+    if row.provider_job_id is None:
+        return State(row.state) not in rules.UNRESOLVED
+    return bool(row.provider_job_id != remote.id)
 
 
 def _adopt(owner: _Owner, remote: RemoteJob) -> bool:
