@@ -48,7 +48,7 @@ def doubled_hints(site: Site, draw: Draw) -> str:
 def killed(site: Site, draw: Draw) -> str:
     client, slowest = site.submitter(), 0.0
     for _ in range(5):
-        client.many(draw.randint(2, 6))
+        site.watch(client, *client.many(draw.randint(2, 6))[:1])
         site.valkey.kill()
         lasting(draw.uniform(0, 1.5))
         site.valkey.start()

@@ -15,10 +15,12 @@ from uuid import uuid4
 
 import httpx2
 
+from tests.api.sse import stream
 from tests.stack import Team
 from tests.until import until
 
 RETRY_WITHIN_SECONDS = 60.0
+_RECONNECT_SECONDS = 0.5
 
 
 @dataclass
@@ -92,3 +94,33 @@ class Submitter:
         view: dict[str, Any] = answer.json()
         self.history.note("read", "ok", team=self.team.id, job=job, state=view["state"])
         return view
+
+
+class Watcher(threading.Thread):
+    """Follows one job's stream of events to its end, and reads the job now and then, whatever comes between."""
+
+    def __init__(self, client: Submitter, job: str) -> None:
+        super().__init__(name=f"watcher of {job}", daemon=True)
+        self.reader, self.job = client.team.viewer, job
+        self.history = History(client.history.file.with_name(f"{job}.jsonl"), self.name)
+        self.client = Submitter(client.team, client.dataset, self.history)
+        self.last = 0
+
+    def run(self) -> None:
+        """Connect again as often as it takes, each time from where the last stream ended."""
+        while not self._has_seen_the_end():
+            self.client.read(self.job)
+            time.sleep(_RECONNECT_SECONDS)
+
+    def _has_seen_the_end(self) -> bool:
+        try:
+            with stream(self.reader, self.job, last=str(self.last)) as events:
+                for sent in events:
+                    if sent.id is not None:
+                        self.last = int(sent.id)
+                        self.history.note("event", "ok", team=self.client.team.id, job=self.job, seq=self.last)
+                    elif sent.event == "done":
+                        return self.client.read(self.job) is not None
+        except (httpx2.TransportError, AssertionError):  # cut off, or refused for now
+            return False
+        return False

@@ -57,6 +57,7 @@ def killed(site: Site, draw: Draw) -> str:
     with crowd.submitting():
         for _ in range(3):
             lasting(draw.uniform(0.3, 1.5))
+            site.watch(crowd.client, *crowd.jobs[-2:])
             site.postgres.kill()
             lasting(draw.uniform(0, 1))
             site.postgres.start()
@@ -108,6 +109,7 @@ def cut_at_commit(site: Site, draw: Draw) -> str:
     crowd, proxy, cuts = Crowd(site.submitter()), site.database_proxy, site.database_proxy.cuts
     with crowd.submitting():
         for _ in range(8):
+            site.watch(crowd.client, *crowd.jobs[-1:])
             proxy.cut_on, proxy.cuts_left = re.compile(rb"COMMIT"), draw.randint(1, 4)
             lasting(draw.uniform(0.2, 1.2))
     proxy.heal()

@@ -84,14 +84,16 @@ class Case:
     def order(self, step: str, when: str, how: str) -> Path:
         return order(self.site.strikes, step, when, how, job=self.key)
 
-    def until_struck(self, struck: Path) -> Generator[None, None, int | None]:
-        """The struck worker's process id; None where the job ended without coming by."""
-        while not struck.exists():
+    def until_struck(self, *struck: Path) -> Generator[None, None, int | None]:
+        """The struck worker's process id, at the first of these places; None where the job ended without passing."""
+        while not any(one.exists() for one in struck):
             if self.is_over:
                 return None
             yield
         self.was_struck = True
-        return int(struck.read_text())
+        for one in struck:
+            one.with_suffix("").unlink(missing_ok=True)  # whatever was ordered elsewhere
+        return int(next(one for one in struck if one.exists()).read_text())
 
     def until_overtaken(self) -> Acts:
         """Another worker has claimed the job, or it has ended."""
@@ -131,15 +133,15 @@ def _send(process: int, how: str) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- the plays
-def at(step: str, when: str) -> Callable[[Case], Acts]:
+def at(step: str, when: str, *, or_else: str | None = None) -> Callable[[Case], Acts]:
     """Struck by a step of the flow itself; a sleeper goes on when another worker has claimed the job."""
 
     def play(case: Case) -> Acts:
         if case.fault:
             case.spoil(**case.fault)
-        struck = case.order(step, when, case.how)
+        struck = [case.order(one, when, case.how) for one in (step, or_else) if one]
         yield
-        process = yield from case.until_struck(struck)
+        process = yield from case.until_struck(*struck)
         if process is not None and case.how == "STOP":
             case.sleeper = process
             yield from case.until_overtaken()
@@ -150,12 +152,7 @@ def at(step: str, when: str) -> Callable[[Case], Acts]:
 
 def where_it_is_written(when: str) -> Callable[[Case], Acts]:
     """P6 to P8: the job's id is in hand and goes into the row, by the answer itself or by a search that found it."""
-
-    def play(case: Case) -> Acts:
-        step = "searching.record_found" if case.fault in CREATED_UNHEARD else "submission.record"
-        yield from at(step, when)(case)
-
-    return play
+    return at("submission.record", when, or_else="searching.record_found")
 
 
 def in_the_call(case: Case) -> Acts:
@@ -275,9 +272,15 @@ class Round:
     """Plays cases, many at a time, but never so many that all workers sleep."""
 
     def __init__(
-        self, site: Site, submitters: Sequence[Submitter], *, at_once: int, tree_kill_every: int | None = None
+        self,
+        site: Site,
+        submitters: Sequence[Submitter],
+        *,
+        at_once: int,
+        tree_kill_every: int | None = None,
+        until_created: bool = False,  # a case is over when its job is known to be there, not when it has ended
     ) -> None:
-        self.site, self.submitters, self.at_once = site, cycle(submitters), at_once
+        self.site, self.submitters, self.at_once, self.until_created = site, cycle(submitters), at_once, until_created
         self.tree_kill_every, self.tree_kills, self._begun = tree_kill_every, 0, 0
         self.dispatcher = psutil.Process(site.stack.processes.pid("dispatcher"))
         self.playing: list[tuple[Case, Acts]] = []
@@ -295,7 +298,7 @@ class Round:
             for case, acts in list(self.playing):
                 case.row = rows.get(case.job)
                 next(acts, None)
-                if case.is_over and case.sleeper is None:
+                if self._is_over(case) and case.sleeper is None:
                     self._end(case, acts, left)
                 elif time.monotonic() - case.began > _CASE_SECONDS:
                     raise AssertionError(f"{case} does not end: {case.row}")
@@ -303,6 +306,10 @@ class Round:
                 self.site.restart_worker()
                 self.tree_kills += 1
             time.sleep(_PAUSE_SECONDS)
+
+    def _is_over(self, case: Case) -> bool:
+        assert case.row is None or case.row.attention is None, f"{case} waits for a person: {case.row}"
+        return case.is_over or (self.until_created and case.row is not None and case.row.provider_job_id is not None)
 
     @property
     def struck(self) -> Counter[str]:
@@ -329,7 +336,7 @@ class Round:
         self.playing.remove((case, acts))
         self.seconds.append(time.monotonic() - case.began)
         assert case.row is not None
-        assert case.row.state == "succeeded", f"{case}: {case.row}"
+        assert self.until_created or case.row.state == "succeeded", f"{case}: {case.row}"
         self.ended.append(case)
         if case.was_struck:
             return

@@ -27,7 +27,7 @@ from service.kit import queue
 from service.kit.db import unit_of_work
 from service.kit.identity import CLI
 from service.kit.ids import read
-from tests.faults.clients import History, Submitter
+from tests.faults.clients import History, Submitter, Watcher
 from tests.faults.proxy import Proxy
 from tests.stack import SETTINGS, Emulator, Platform, Team, conversations, in_this_process, seed
 from tests.until import until
@@ -42,6 +42,7 @@ FAULT_SETTINGS = SETTINGS | {
 }
 LIST_LAG_SECONDS = 1.0
 _TOO_LATE_SECONDS = 0.5  # beyond the client's timeout; with the lag still below the quiet period
+_WATCHERS_SECONDS = 30.0
 CREATE: dict[str, Any] = {"method": "POST", "path": "^/v1/fine_tuning/jobs$"}
 
 
@@ -91,7 +92,6 @@ class Site:
     ) -> None:
         self.name, self.folder = ground.fresh()
         self._cleanup = cleanup
-        self._superuser: psycopg.Connection[Any] | None = None
         self.postgres = ground.postgres
         self.valkey = cleanup.enter_context(ValkeyServer(self.folder / "vk", durable=False))
         self.settings = FAULT_SETTINGS | (settings or {})
@@ -106,6 +106,7 @@ class Site:
         cleanup.callback(self.stack.close)
         cleanup.callback(self._wake_all)
         self.stack.create_database(template=ground.template)
+        self._superuser = cleanup.enter_context(psycopg.connect(self.superuser_url, autocommit=True))
         cleanup.enter_context(in_this_process(self.stack.environment))
         queue.producer.cache_clear()  # it would go on hinting at the site before
         seed(self.stack)
@@ -117,7 +118,7 @@ class Site:
         for made in (self.strikes, self.histories):
             made.mkdir()
         self._clients = itertools.count(1)
-        self._submitters: list[Submitter] = []
+        self._watchers: list[Watcher] = []
 
     # ------------------------------------------------------------------------------------------------ what runs here
     def start(self, *, speed: float = 200, workers: int = 1, concurrency: int = 3, mutate: Sequence[str] = ()) -> None:
@@ -173,9 +174,14 @@ class Site:
             self.give_account(team, number)
         history = History(self.histories / f"{number}.jsonl", f"client {number} of {team.slug}")
         dataset = team.ready_dataset(conversations(topic=topic), within=120)  # the first one loads the tokenizer
-        made = Submitter(team, str(dataset["id"]), history)
-        self._submitters.append(made)
-        return made
+        return Submitter(team, str(dataset["id"]), history)
+
+    def watch(self, client: Submitter, *jobs: str) -> None:
+        """Let somebody watch these jobs to their end, which `settle` waits for."""
+        for job in jobs:
+            watcher = Watcher(client, job)
+            self._watchers.append(watcher)
+            watcher.start()
 
     def give_account(self, team: Team, number: int) -> None:
         key = f"sk-own-{number}"
@@ -196,9 +202,15 @@ class Site:
 
     # ------------------------------------------------------------------------------------------------ the rows' truth
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """As the superuser, past every proxy and policy."""
-        if self._superuser is None or self._superuser.closed:
+        """As the superuser, past every proxy and policy, on a connection that is kept as long as Postgres lives."""
+        try:
+            return self._asked(statement, values)
+        except psycopg.OperationalError:
+            self._superuser.close()
             self._superuser = self._cleanup.enter_context(psycopg.connect(self.superuser_url, autocommit=True))
+            return self._asked(statement, values)
+
+    def _asked(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         done = self._superuser.execute(statement, values)
         return done.fetchall() if done.description else []
 
@@ -227,6 +239,10 @@ class Site:
     def settle(self, within: float = 60) -> None:
         """Wait until every job has ended or waits for a person."""
         until(lambda: self.unfinished() == 0, within=within, what=f"{self.unfinished()} jobs to end")
+        for watcher in self._watchers:
+            watcher.join(_WATCHERS_SECONDS)
+            assert not watcher.is_alive(), f"{watcher.name} was not told the end"
+        self._watchers.clear()
 
     def end_lock(self, job: str) -> None:
         """End the session that holds the job's lock, as a network or an operator would."""

@@ -25,6 +25,7 @@ def storm(site: Site, draw: Draw) -> str:
     for one in faults:
         site.spoil_creation(**one)
     jobs = [job for client in clients for job in client.many(_JOBS // len(clients))]
+    site.watch(clients[-1], *draw.sample(jobs[-_JOBS // len(clients) :], 6))
     for number, what in enumerate(draw.sample(_KILLS, len(_KILLS)), start=1):
         _until_submitted(site, jobs, number * _JOBS // (len(_KILLS) + 2))
         if what == "worker":
