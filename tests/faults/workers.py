@@ -5,7 +5,8 @@ import time
 import psutil
 
 from tests.faults.matrix import Draw, fault
-from tests.faults.points import POINTS, Round, cases
+from tests.faults.points import POINTS
+from tests.faults.rounds import Round, cases
 from tests.faults.site import LIST_LAG_SECONDS, Site, key_of, lasting
 from tests.launcher import order
 from tests.until import until

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.conftest import _TEMPLATE, Launch
-from tests.faults.points import POINTS, WAYS, Case, Round, cases
+from tests.faults.points import POINTS, WAYS, Case
+from tests.faults.rounds import Round, cases
 from tests.faults.site import Ground, Site
 
 pytestmark = pytest.mark.timeout(300)  # the round is one fixture
