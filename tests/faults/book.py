@@ -5,8 +5,7 @@ from typing import Final
 from tests.faults import api, broker, database, deploy, fairness, mutations, provider, slow, storm, workers
 from tests.faults.matrix import ENTRIES, Entry
 
-# Imported in the order in which they register their faults.
-_MODULES: Final = (workers, broker, database, api, provider, deploy, fairness, storm, mutations, slow)
+_CHAPTERS: Final = (workers, mutations, api, broker, database, provider, deploy, fairness, storm, slow)
 
 _HEAD: Final = """# Faults
 
@@ -21,12 +20,12 @@ make faults ARGS="--only 8 --seed 7"       # again with the seed a failure named
 ```
 
 Seeds choose the place, the moment and the mix; how two processes interleave is the machine's. The points of
-[protocol.md](protocol.md) are played with twenty seeds, each as `SIGKILL` and as `SIGSTOP`: in ten seeds every point meets
-every fault of creation. The other faults repeat their blow within one seed. `make test` plays every point once.
+[protocol.md](protocol.md) are played with twenty seeds, each as `SIGKILL` and as `SIGSTOP`: in ten seeds every point
+meets every fault of creation. Other faults repeat their blow within one seed. `make test` plays every point once.
 
 Each line ends with what the checker counted. It knows I1 to I10 and I12 by name; that no secret is told (I11) is
-`tests/tenancy/test_secrets_stay.py`. A mutation takes one safeguard out of the workers and passes only if the checker then
-finds two jobs for one of ours.
+`tests/tenancy/test_secrets_stay.py`. A mutation takes one safeguard out of the workers and passes only if the checker
+then finds two jobs for one of ours.
 
 | | fault | how it is put in | expected | seeds |
 | --- | --- | --- | --- | --- |
@@ -38,7 +37,7 @@ _TAIL: Final = """
 - Times are short: a lease of 3 s, a quiet period of 5 s, standstills of 6 to 10 s where an outage lasts a minute, five
   minutes of Retry-After aged in the rows. They stand in the same relations as the defaults.
 - 13: `/readyz` stays 200 without a database, because models still resolve; what is measured is how soon it says `up`.
-- 25: that a tuned model was deleted at the provider is not noticed by the registry yet; only the job's end of it is here.
+- 25: that a tuned model was deleted at the provider is not noticed by the registry yet; only the job's part is here.
 - 31: the later release is played by its traces in schema and queues, not by a second checkout of the code.
 - Numbers that are missing (19 a full disk, 27 webhooks that go out, 30 fights for the last of a budget under kills, 33
   descriptors, 34 a restored backup) are not played.
@@ -46,9 +45,11 @@ _TAIL: Final = """
 
 
 def in_order() -> list[Entry]:
-    """As they are played: those that can share a site one after the other."""
-    grounds = [one.ground for one in ENTRIES]
-    return sorted(ENTRIES, key=lambda one: grounds.index(one.ground))
+    """As they are played: chapter by chapter, but those that can share a site one after the other."""
+    chapters = [module.__name__ for module in _CHAPTERS]
+    entries = sorted(ENTRIES, key=lambda one: chapters.index(one.play.__module__))
+    grounds = [one.ground for one in entries]
+    return sorted(entries, key=lambda one: grounds.index(one.ground))
 
 
 def render() -> str:

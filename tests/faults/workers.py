@@ -139,7 +139,7 @@ def _most_attempts_until_ended(site: Site, jobs: list[str]) -> int:
 @fault(
     "beyond-quiet",
     "P1–P14, and the list shows a job later than the quiet period",
-    injection="as fault 2, without the tree kills, with a list that lags thirty quiet periods",
+    injection="as fault 2, without the tree kills, with a list that shows nothing new until all is over",
     expected="the second jobs are cancelled in the janitor's next round, and told",
     seeds=5,
     together=True,
