@@ -15,7 +15,6 @@ _KILLS = ("worker",) * 10 + ("broker",) * 5
     injection=f"{_JOBS} jobs, ten workers and five brokers killed, the broker's memory lost each time, each fault of "
     "creation four times, a list that lags",
     expected="every job ends once, and the bill is ours",
-    start={"workers": 1, "concurrency": 3},
 )
 def storm(site: Site, draw: Draw) -> str:
     clients = [site.submitter(own_account=True, topic=f"gale {n}") for n in range(4)]
