@@ -4,6 +4,7 @@ A line before each request (`invoke`) and one after it: `ok` (2xx), `fail` (4xx:
 (5xx, timeout, connection lost: nobody knows). Every request to create a job carries an Idempotency-Key of its own.
 """
 
+import itertools
 import json
 import threading
 import time
@@ -21,6 +22,7 @@ from tests.until import until
 
 RETRY_WITHIN_SECONDS = 60.0
 _RECONNECT_SECONDS = 0.5
+_watchers = itertools.count(1)
 
 
 @dataclass
@@ -100,9 +102,9 @@ class Watcher(threading.Thread):
     """Follows one job's stream of events to its end, and reads the job now and then, whatever comes between."""
 
     def __init__(self, client: Submitter, job: str) -> None:
-        super().__init__(name=f"watcher of {job}", daemon=True)
+        super().__init__(name=f"watcher {next(_watchers)} of {job}", daemon=True)
         self.reader, self.job = client.team.viewer, job
-        self.history = History(client.history.file.with_name(f"{job}.jsonl"), self.name)
+        self.history = History(client.history.file.with_name(f"{self.name.replace(' ', '-')}.jsonl"), self.name)
         self.client = Submitter(client.team, client.dataset, self.history)
         self.last = 0
 

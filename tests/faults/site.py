@@ -24,7 +24,7 @@ from service.cli.embedded import PostgresServer, ValkeyServer
 from service.cli.local import PYTHON, LocalStack
 from service.jobs.rules import submit_key
 from service.kit import queue
-from service.kit.db import unit_of_work
+from service.kit.db import engine, unit_of_work
 from service.kit.identity import CLI
 from service.kit.ids import read
 from tests.faults.clients import History, Submitter, Watcher
@@ -187,6 +187,7 @@ class Site:
         key = f"sk-own-{number}"
         assert self.emulator.http.post("/_emulator/keys", json={"key": key, "project": f"proj_{number}"}).is_success
         url = f"http://127.0.0.1:{self.provider_proxy.port if self.is_proxied else self.stack.emulator_port}/v1"
+        engine().dispose()  # a fault before may have killed what this process keeps open
         with unit_of_work(CLI) as session:
             made = connections.create(
                 session, CLI, name=f"own-{number}", kind=connections.Kind.COMPATIBLE, provider="emulator",
