@@ -28,8 +28,9 @@ def noisy_team(site: Site, draw: Draw) -> str:
     first = noisy.accepted(noisy.ready_dataset(conversations(), within=120)["id"])["id"]
     noisy.job_in(first, "succeeded", within=120)
     site.settle()
-    site.sql("UPDATE connections SET slots = %s", _SLOTS)
+    site.sql("UPDATE connections SET slots = 0")
     _lay_queue(site, first)
+    site.sql("UPDATE connections SET slots = %s", _SLOTS)
     quiet = site.submitter()
     until(lambda: _held(site) >= _SLOTS, within=60, what="the noisy team to hold every slot")
     waited = []
