@@ -1,9 +1,13 @@
-"""Bytes into lines, in bounded memory; a line into a JSON value, strictly."""
+"""Bytes into lines, in bounded memory; a line into a JSON value, strictly.
+
+A file may be read in segments. A segment owns the lines that start in it, wherever they end: so every line has one
+owner, and segments can be read by themselves and in any order.
+"""
 
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from service.datasets.rules.problems import LINE_BYTES_MAX
 
@@ -11,29 +15,59 @@ _BOM: Final = b"\xef\xbb\xbf"  # forgiven at the start of a file (openai.md §3)
 Line = bytes | None  # None: longer than LINE_BYTES_MAX, and not kept
 
 
+class Placed(NamedTuple):
+    """A line of a segment: its number from 1 and the byte at which it starts, both counted in the segment."""
+
+    number: int
+    start: int
+    line: Line
+
+
 def numbered(chunks: Iterable[bytes]) -> Iterator[tuple[int, Line]]:
     """(number from 1, line) of every line, without its newline and without a byte order mark in front of the first."""
-    for number, line in enumerate(_split(chunks), 1):
-        yield number, line.removeprefix(_BOM) if number == 1 and line else line
+    for placed in segment_lines(chunks, first=True):
+        yield placed.number, placed.line
 
 
-def _split(chunks: Iterable[bytes]) -> Iterator[Line]:
+def segment_lines(chunks: Iterable[bytes], *, first: bool, size: int | None = None) -> Iterator[Placed]:
+    """The lines that start in the first `size` bytes of a segment; in all of them where that is None.
+
+    `chunks` begin with the segment if it is the `first`, else one byte before it, which shows whether a line starts
+    with it; they may go on beyond it. Reads no further than the last line's end, nor than the end of the chunk in
+    which it becomes too long.
+    """
+    lines = _split(chunks, 0 if first else -1, size)
+    if not first:
+        next(lines, None)  # begun before, and so another's
+    for number, (start, line) in enumerate(lines, 1):
+        yield Placed(number, start, line.removeprefix(_BOM) if first and number == 1 and line else line)
+
+
+def _split(chunks: Iterable[bytes], start: int, size: int | None) -> Iterator[tuple[int, Line]]:
+    """(start, line) of each, where the first chunk stands at `start`; none that starts at `size` or later."""
     held = bytearray()
     overlong = False
+    at = start
     for chunk in chunks:
         *whole, rest = chunk.split(b"\n")
         for piece in whole:
             overlong = overlong or len(held) + len(piece) > LINE_BYTES_MAX
-            yield None if overlong else bytes(held) + piece if held else piece
+            yield start, None if overlong else bytes(held) + piece if held else piece
+            at += len(piece) + 1
+            start, overlong = at, False
             held.clear()
-            overlong = False
+            if size is not None and start >= size:
+                return
+        at += len(rest)
         overlong = overlong or len(held) + len(rest) > LINE_BYTES_MAX
-        if overlong:
-            held.clear()
-        else:
+        if not overlong:
             held += rest
+            continue
+        held.clear()
+        if size is not None and at >= size:
+            break
     if overlong or held:
-        yield None if overlong else bytes(held)
+        yield start, None if overlong else bytes(held)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -5,9 +5,12 @@ An `error` is what the provider refuses a file for, or what would silently teach
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 EXAMPLES_MIN: Final = 10  # openai.md §3.6, DOC
 EXAMPLES_ADVISED: Final = 50  # §3.6: "50–100 advised"
@@ -16,8 +19,9 @@ FUNCTIONS_MAX: Final = 128  # §3.1
 # Protection, not the provider's rule. Its longest example is 65,536 tokens (§3.6): 0.3 MB of English, 0.6 MB of Chinese
 # written as \u escapes. Ten times that leaves room for escaped tool results; what is longer is no line of examples.
 LINE_BYTES_MAX: Final = 8 * 1024 * 1024
-KEPT_PER_CODE: Final = 50
-ERRORS_MAX: Final = 1_000_000  # a gigabyte of `0` lines would keep a worker busy for twenty minutes
+KEPT_PER_CODE: Final = 50  # in a report
+TOLD_PER_CODE: Final = 100_000  # to whoever writes all of them down; for each segment
+ERRORS_MAX: Final = 1_000_000  # in a segment: one of nothing but `0` lines would keep a worker busy for minutes
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -45,7 +49,7 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "empty_part": (E, "The dataset this is a part of has too few examples to be cut like this."),  # OURS
     "too_many_errors": (
         E,
-        "Reading stopped in line {line}, after {errors} errors; totals stop there too.",
+        "{errors} errors up to line {line}: the {unread} lines after it were not read, and no total includes them.",
     ),
     # The line.
     "line_too_long": (E, "The line is longer than {limit_mib} MiB and was not read."),  # OURS, see above
@@ -105,23 +109,52 @@ class Problem:
     severity: Severity
     message: str
 
+    def after(self, lines: int) -> "Problem":
+        """The same problem, in a file where so many lines come before."""
+        return replace(self, line=self.line + lines) if self.line is not None and lines else self
 
-class Problems:
+
+def problem(line: int | None, pointer: str, code: str, /, **facts: Any) -> Problem:
+    """A broken rule; `facts` fill its message."""
+    severity, message = RULES[code]
+    return Problem(line, pointer, code, severity, message.format(**facts))
+
+
+Tell = Callable[[Problem], None]
+
+
+class Problems(Struct):
     """Problems as they are found: the first of each code are kept, all are counted."""
 
-    def __init__(self) -> None:
-        self.kept: list[Problem] = []
-        self.totals: dict[str, int] = {}
-        self.severities = {Severity.ERROR: 0, Severity.WARNING: 0}
+    kept: list[Problem] = field(default_factory=list)
+    totals: dict[str, int] = field(default_factory=dict)
+    errors: int = 0
+    warnings: int = 0
 
-    def add(self, line: int | None, pointer: str, code: str, /, **facts: Any) -> None:
-        """Note a broken rule; `facts` fill its message."""
-        total = self.totals.get(code, 0) + 1
-        self.totals[code] = total
-        severity, message = RULES[code]
-        self.severities[severity] += 1
+    def add(self, problem: Problem, tell: Tell | None = None) -> None:
+        """Note one, and `tell` it unless too many of its kind were told."""
+        total = self.totals.get(problem.code, 0) + 1
+        self.totals[problem.code] = total
+        if problem.severity is Severity.ERROR:
+            self.errors += 1
+        else:
+            self.warnings += 1
         if total <= KEPT_PER_CODE:
-            self.kept.append(Problem(line, pointer, code, severity, message.format(**facts)))
+            self.kept.append(problem)
+        if tell is not None and total <= TOLD_PER_CODE:
+            tell(problem)
+
+    def join(self, later: "Problems", lines_before: int) -> None:
+        """Take in the problems of lines that come after."""
+        room = {code: KEPT_PER_CODE - self.totals.get(code, 0) for code in later.totals}
+        for problem in later.kept:
+            if room[problem.code] > 0:
+                room[problem.code] -= 1
+                self.kept.append(problem.after(lines_before))
+        for code, total in later.totals.items():
+            self.totals[code] = self.totals.get(code, 0) + total
+        self.errors += later.errors
+        self.warnings += later.warnings
 
 
 def label(text: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from service.datasets.rules.problems import Problem, Problems
+from service.datasets.rules.problems import Problem, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,7 @@ class Report:
 
 def refusal(found: str, code: str) -> Report:
     """The report on what was never read, for this one reason."""
-    problems = Problems()
-    problems.add(None, "", code)
     return Report(
         format=found, sha256="", lines=0, examples=None, errors=1, warnings=0,
-        problems=problems.kept, problem_totals=problems.totals,
+        problems=[problem(None, "", code)], problem_totals={code: 1},
     )  # fmt: skip

@@ -1,47 +1,52 @@
 """How a number is spread over the examples, exactly and in little memory: by counting how often each value occurs."""
 
-from collections import Counter
 from collections.abc import Iterator
 
+from msgspec import Struct, field
 
-class Spread:
+
+class Spread(Struct):
     """Values of many examples; what they sum to and where their quantiles lie."""
 
-    def __init__(self) -> None:
-        self._times: Counter[int] = Counter()
+    times: dict[int, int] = field(default_factory=dict)
 
-    def add(self, value: int) -> None:
-        """One more example."""
-        self._times[value] += 1
+    def add(self, value: int, times: int = 1) -> None:
+        """One more example, or so many."""
+        self.times[value] = self.times.get(value, 0) + times
+
+    def join(self, later: "Spread") -> None:
+        """Take in the examples of another."""
+        for value, times in later.times.items():
+            self.add(value, times)
 
     @property
     def longest(self) -> int:
         """The largest value; 0 when there is none."""
-        return max(self._times, default=0)
+        return max(self.times, default=0)
 
     def capped(self, limit: int) -> tuple[int, int, int]:
         """(sum of min(limit, value), values over the limit, what the limit cuts off all of them together)."""
-        over = [(value, times) for value, times in self._times.items() if value > limit]
+        over = [(value, times) for value, times in self.times.items() if value > limit]
         lost = sum((value - limit) * times for value, times in over)
         return self._total() - lost, sum(times for _, times in over), lost
 
     def as_json(self) -> dict[str, int | float] | None:
         """Total, mean and quantiles, or None without a value."""
-        examples = self._times.total()
+        examples = sum(self.times.values())
         if examples == 0:
             return None
-        p5, median, p95 = self._quantiles(0.05, 0.5, 0.95)
+        p5, median, p95 = self._quantiles(examples, 0.05, 0.5, 0.95)
         mean = round(self._total() / examples, 2)
-        return {"total": self._total(), "min": min(self._times), "p5": p5, "median": median, "p95": p95,
+        return {"total": self._total(), "min": min(self.times), "p5": p5, "median": median, "p95": p95,
                 "max": self.longest, "mean": mean}  # fmt: skip
 
     def _total(self) -> int:
-        return sum(value * times for value, times in self._times.items())
+        return sum(value * times for value, times in self.times.items())
 
-    def _quantiles(self, *shares: float) -> Iterator[float]:
+    def _quantiles(self, examples: int, *shares: float) -> Iterator[float]:
         """Interpolated between neighbours like numpy's and the notebook's."""
-        values = sorted(self._times.items())
-        last = self._times.total() - 1
+        values = sorted(self.times.items())
+        last = examples - 1
         for share in shares:
             low, part = divmod(share * last, 1)
             below, above = _at(values, int(low)), _at(values, min(int(low) + 1, last))

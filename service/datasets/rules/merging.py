@@ -1,0 +1,95 @@
+"""The report of a file, out of what was found in its segments."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from service.datasets.rules import formats
+from service.datasets.rules.partial import Partial, Question
+from service.datasets.rules.problems import EXAMPLES_ADVISED, EXAMPLES_MIN, Tell, problem
+from service.datasets.rules.report import Billing, Limit, Report
+from service.datasets.rules.spread import Spread
+from service.datasets.rules.tally import SHAPES
+
+
+def merge(question: Question, partials: Iterable[Partial], *, on_problem: Tell | None = None) -> Report:
+    """The report on a file out of its segments, in their order; they are taken one by one and may come from a store.
+
+    `on_problem` is told what only the whole file shows. The report's `sha256` is for the caller to fill in.
+    """
+    whole = _Whole(question, on_problem)
+    for partial in partials:
+        whole.join(partial)
+    whole.conclude()
+    return whole.report()
+
+
+class _Whole:
+    """A file, as far as its segments were joined."""
+
+    def __init__(self, question: Question, tell: Tell | None) -> None:
+        self._question, self._tell = question, tell
+        self._is_read = question.format.name in SHAPES
+        self._is_complete = True
+        self._found = Partial()
+        for limit in question.limits:
+            self._found.tokens[limit.encoding] = Spread()
+            self._found.learned[limit.encoding] = Spread()
+
+    def join(self, partial: Partial) -> None:
+        before = self._found.lines
+        self._found.join(partial)
+        if partial.stopped:
+            self._is_complete = False
+            unread = partial.lines - partial.stopped
+            line = before + partial.stopped
+            self._say("too_many_errors", line=line, errors=partial.problems.errors, unread=unread)
+
+    def conclude(self) -> None:
+        """Say what only the end of a file shows."""
+        examples = self._found.examples
+        if not self._is_read:
+            self._say("unsupported_format", found=self._question.format.words, chat=formats.CHAT_EXAMPLE)
+        elif not self._is_complete:
+            return
+        elif not examples:
+            self._say("empty_file")
+        elif self._question.trains and examples < EXAMPLES_MIN:
+            self._say("too_few_examples", examples=examples)
+        elif self._question.trains and examples < EXAMPLES_ADVISED:
+            self._say("few_examples", examples=examples)
+
+    def _say(self, code: str, /, **facts: Any) -> None:
+        self._found.problems.add(problem(None, "", code, **facts), self._tell)
+
+    def report(self) -> Report:
+        """Everything found, the file's own problems first."""
+        found = self._found
+        counted = found.tokens if self._is_read else {}
+        return Report(
+            format=self._question.format.name,
+            sha256="",
+            lines=found.lines,
+            examples=found.examples if self._is_read else None,
+            errors=found.problems.errors,
+            warnings=found.problems.warnings,
+            problems=sorted(found.problems.kept, key=lambda one: one.line or 0),
+            problem_totals=dict(sorted(found.problems.totals.items())),
+            without_system=found.without_system,
+            without_user=found.without_user,
+            messages=found.messages.as_json(),
+            tokens=[
+                {
+                    "encoding": encoding,
+                    "exact": encoding not in self._question.approximate,
+                    "per_example": tokens.as_json(),
+                    "assistant": found.learned[encoding].as_json(),
+                }
+                for encoding, tokens in counted.items()
+            ],
+            billing=[self._billing(limit) for limit in self._question.limits if limit.encoding in counted],
+        )
+
+    def _billing(self, limit: Limit) -> Billing:
+        tokens = self._found.tokens[limit.encoding]
+        billed, truncated, lost = tokens.capped(limit.tokens)
+        return Billing(limit.encoding, limit.tokens, billed, tokens.longest, truncated, lost)

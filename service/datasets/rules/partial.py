@@ -1,0 +1,57 @@
+"""What reading one segment found, in a form that can be stored and joined with what was found in the next one."""
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from service.datasets.rules.formats import Format
+from service.datasets.rules.problems import ERRORS_MAX, Problems
+from service.datasets.rules.report import Limit
+from service.datasets.rules.spread import Spread
+
+MARK_BYTES: Final = 1024 * 1024
+
+
+class Question(Struct, frozen=True):
+    """What every segment of a file is asked, so that the answers can be joined.
+
+    `limits` are what examples are cut to; encodings in `approximate` are not counted exactly. Where nothing is to be
+    trained on the file (not `trains`), one example is enough. After `errors_max` errors a segment is not read on.
+    """
+
+    format: Format
+    limits: list[Limit]
+    trains: bool = True
+    approximate: frozenset[str] = frozenset()
+    errors_max: int = ERRORS_MAX
+
+
+class Partial(Struct):
+    """What was found in a segment, or in all those joined so far. Lines are numbered from 1.
+
+    `marks` is a sparse index: the first line that starts at or after each MiB of the segment. `stopped` is the line
+    after which it was not read on, with the errors up to there; else 0.
+    """
+
+    lines: int = 0
+    examples: int = 0
+    stopped: int = 0
+    problems: Problems = field(default_factory=Problems)
+    marks: list[int] = field(default_factory=list)
+    without_system: int = 0
+    without_user: int = 0
+    messages: Spread = field(default_factory=Spread)
+    tokens: dict[str, Spread] = field(default_factory=dict)
+    learned: dict[str, Spread] = field(default_factory=dict)
+
+    def join(self, later: "Partial") -> None:
+        """Take in the segment that comes next."""
+        self.problems.join(later.problems, self.lines)
+        self.lines += later.lines
+        self.examples += later.examples
+        self.without_system += later.without_system
+        self.without_user += later.without_user
+        self.messages.join(later.messages)
+        for mine, theirs in ((self.tokens, later.tokens), (self.learned, later.learned)):
+            for encoding, spread in theirs.items():
+                mine.setdefault(encoding, Spread()).join(spread)

@@ -1,0 +1,142 @@
+"""Reading one segment: its problems are found, its tokens counted, line by line in one pass.
+
+Nothing but a line is ever held. Most lines take the fast path (`plain`); a line that does not fit it is read again by
+`exact`, which finds out why.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from msgspec import MsgspecError
+
+from service.datasets.rules import counting, exact, formats, items, pairs, plain
+from service.datasets.rules.counting import Count, Pieces
+from service.datasets.rules.lines import Line, Placed, Unreadable, has_lone_surrogate, read_json
+from service.datasets.rules.partial import MARK_BYTES, Partial, Question
+from service.datasets.rules.problems import LINE_BYTES_MAX, RULES, Severity, Tell, problem
+from service.datasets.rules.shapes import decode
+from service.datasets.rules.spread import Spread
+
+
+class Shape(NamedTuple):
+    """What there is to say about a line of a format, and what of it is counted where that is no error."""
+
+    findings: Callable[[Any], Iterator[exact.Finding]]
+    pieces_of: Callable[[dict[str, Any]], Pieces]
+
+
+SHAPES: Final = {
+    formats.CHAT: Shape(exact.findings, counting.pieces_of),
+    formats.PREFERENCE: Shape(pairs.findings, pairs.pieces_of),
+    formats.REINFORCEMENT: Shape(items.findings, counting.pieces_of),
+}
+"""The formats whose lines are read."""
+
+
+class Tally:
+    """What was found in a segment so far."""
+
+    def __init__(self, question: Question, counters: Mapping[str, Count], tell: Tell | None) -> None:
+        self._question, self._tell = question, tell
+        self._shape = SHAPES[question.format.name]
+        self._is_chat = question.format.name == formats.CHAT
+        self._tools = plain.ToolReader()
+        self._count = {encoding: counting.memoised(count) for encoding, count in counters.items()}
+        self.found = Partial(
+            tokens={encoding: Spread() for encoding in counters}, learned={encoding: Spread() for encoding in counters}
+        )
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether there are too many errors to go on."""
+        return self.found.problems.errors >= self._question.errors_max
+
+    def line(self, number: int, line: Line) -> None:
+        """Check and count one line."""
+        if line is not None and (not line or line.isspace()):
+            self._say(number, "", "empty_line")
+            return
+        self.found.examples += 1
+        if line is None:
+            self._say(number, "", "line_too_long", limit_mib=LINE_BYTES_MAX // 1024**2)
+            return
+        pieces = self._plain_pieces(line) if self._is_chat else None
+        if pieces is None:
+            pieces = self._exact_pieces(number, line)
+        if pieces is not None:
+            self._add(number, pieces)
+
+    def _say(self, number: int, pointer: str, code: str, /, **facts: Any) -> None:
+        self.found.problems.add(problem(number, pointer, code, **facts), self._tell)
+
+    def _plain_pieces(self, line: bytes) -> Pieces | None:
+        try:
+            return plain.pieces_of(decode(line), self._tools.read)
+        except (MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def _exact_pieces(self, number: int, line: bytes) -> Pieces | None:
+        """The pieces of an example without an error; whatever there is to say about it becomes a problem."""
+        try:
+            example = read_json(line)
+            halved = has_lone_surrogate(line, example)
+        except Unreadable as unreadable:
+            self._say(number, "", unreadable.code, **unreadable.facts)
+            return None
+        sound = True
+        for finding in self._shape.findings(example):
+            self._say(number, finding.pointer, finding.code, **finding.facts)
+            sound = sound and RULES[finding.code][0] is Severity.WARNING
+        if halved:
+            self._say(number, "", "lone_surrogate")
+        try:
+            return self._shape.pieces_of(example) if sound else None
+        except RecursionError:  # tools that could just be read cannot always be written
+            self._say(number, "", "nested_too_deep")
+            return None
+
+    def _add(self, number: int, pieces: Pieces) -> None:
+        found = self.found
+        found.messages.add(pieces.messages)
+        found.without_system += not pieces.has_system
+        found.without_user += not pieces.has_user
+        for encoding, count in self._count.items():
+            tokens, learned = counting.tokens_of(pieces, count)
+            found.tokens[encoding].add(tokens)
+            found.learned[encoding].add(learned)
+            for limit in self._question.limits:
+                if limit.encoding == encoding and tokens > limit.tokens:
+                    self._say_cut(number, tokens, limit.tokens)
+
+    def _say_cut(self, number: int, tokens: int, limit: int) -> None:
+        lost = tokens - limit
+        share = 100 * lost // tokens
+        self._say(number, "", "example_too_long", tokens=tokens, limit=limit, lost=lost, share=share)
+
+
+def read_lines(tally: Tally, lines: Iterator[Placed]) -> Partial:
+    """Read a segment's lines to the last; past too many errors they are only counted."""
+    found = tally.found
+    for number, start, line in lines:
+        found.lines = number
+        _mark(found, number, start)
+        if found.stopped:
+            continue
+        tally.line(number, line)
+        if tally.is_hopeless:
+            found.stopped = number
+    return found
+
+
+def only_count(lines: Iterator[Placed]) -> Partial:
+    """What there is to find in a segment of a format whose lines are not read: how many they are."""
+    found = Partial()
+    for number, start, _ in lines:
+        found.lines = number
+        _mark(found, number, start)
+    return found
+
+
+def _mark(found: Partial, number: int, start: int) -> None:
+    while len(found.marks) * MARK_BYTES <= start:
+        found.marks.append(number)
