@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from service import datasets
 from service.api import streams
@@ -71,8 +71,31 @@ def split_dataset(dataset: DatasetRef, body: datasets.SplitRequest, actor: MayWr
         train, validation = datasets.derive_split(
             session, actor, read("dset", dataset),
             seed=body.seed, validation_fraction=body.validation_fraction, validation_count=body.validation_count,
+            by_answer=body.stratify_by is not None,
         )  # fmt: skip
         return datasets.SplitView(
             train=datasets.get(session, actor.team, train),
             validation=datasets.get(session, actor.team, validation),
         )
+
+
+@router.post(
+    "/v1/datasets/{dataset}/subset",
+    status_code=202,
+    summary="Take a part of a dataset",
+    responses=problems(401, 403, 404, 409, 422, 503),
+)
+def take_subset(
+    dataset: DatasetRef, body: datasets.SubsetRequest, actor: MayWrite, response: Response
+) -> datasets.DatasetView:
+    """A new dataset of some of this one's examples: with the same seed, a smaller one lies within a larger.
+
+    A worker makes and checks it. The same request gives the same dataset again.
+    """
+    with unit_of_work(actor) as session:
+        made = datasets.derive_subset(
+            session, actor, read("dset", dataset), seed=body.seed, fraction=body.fraction, count=body.count
+        )
+        view = datasets.get(session, actor.team, made)
+    response.headers["Location"] = f"/v1/datasets/{view.id}"
+    return view

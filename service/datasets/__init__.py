@@ -7,12 +7,14 @@ Invariants:
 - Nothing of a file's text leaves storage: reports, logs and errors name lines, pointers, codes and counts.
 """
 
-from service.datasets.commands import derive_split, receive
+from service.datasets.commands import receive
+from service.datasets.deriving import derive_split, derive_subset
 from service.datasets.errors import (
     DatasetNotDivisible,
     DatasetNotValidated,
     DatasetUnknown,
     NothingLeft,
+    SubsetTooLarge,
     TokensNotCounted,
 )
 from service.datasets.models import VALIDATE
@@ -20,7 +22,7 @@ from service.datasets.queries import DatasetFacts, facts, get, list_datasets, re
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, storage_key
-from service.datasets.schemas import DatasetView, ReportView, SplitRequest, SplitView
+from service.datasets.schemas import DatasetView, ReportView, SplitRequest, SplitView, SubsetRequest
 
 __all__ = [
     "INCOMING",
@@ -36,9 +38,12 @@ __all__ = [
     "SplitRequest",
     "SplitView",
     "State",
+    "SubsetRequest",
+    "SubsetTooLarge",
     "TokensNotCounted",
     "default_epochs",
     "derive_split",
+    "derive_subset",
     "facts",
     "get",
     "list_datasets",

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from pathlib import PurePosixPath
-from uuid import UUID
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -12,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from service import audit, webhooks
 from service.datasets import queries
-from service.datasets.errors import DatasetNotDivisible, NothingLeft
 from service.datasets.models import Dataset
 from service.datasets.queries import DatasetFacts
+from service.datasets.rules.recipes import leaves_something
 from service.datasets.rules.report import Limit, Report, refusal
-from service.datasets.rules.splits import Part, Split
-from service.datasets.rules.states import DIVISIBLE, UNDER_WAY, State, may_follow, part_key
+from service.datasets.rules.splits import Part
+from service.datasets.rules.states import UNDER_WAY, State, may_follow
 from service.datasets.schemas import DatasetView
 from service.kit import ids, work
 from service.kit.identity import Actor, worker_for
@@ -65,55 +64,6 @@ def receive(
     return view, made is not None
 
 
-def derive_split(
-    session: Session,
-    actor: Actor,
-    dataset_id: UUID,
-    *,
-    seed: int,
-    validation_fraction: Decimal | None = None,
-    validation_count: int | None = None,
-    pointer: str | None = None,
-) -> tuple[UUID, UUID]:
-    """The parts to train and to validate on, which a worker makes and checks; asked for again, the same two.
-
-    Raises DatasetUnknown, DatasetNotDivisible and, as far as the examples are counted yet, NothingLeft.
-    """
-    whole = queries.find(session, actor.team, dataset_id, pointer=pointer)
-    shown_id = ids.show("dset", whole.id)
-    if whole.state not in DIVISIBLE:
-        raise DatasetNotDivisible(id=shown_id, state=whole.state, pointer=pointer)
-    split = Split(seed, validation_fraction, validation_count)
-    if whole.examples is not None and not split.leaves_something(whole.examples):
-        raise NothingLeft(asked=split.validation_examples(whole.examples), examples=whole.examples, pointer=pointer)
-    return _part(session, actor, whole, split, Part.TRAIN), _part(session, actor, whole, split, Part.VALIDATION)
-
-
-def _part(session: Session, actor: Actor, whole: Dataset, split: Split, part: Part) -> UUID:
-    """The row of this part, new or known, due to be made."""
-    recipe, new_id = split.recipe(part), ids.new_id()
-    values = {
-        "id": new_id,
-        "team_id": whole.team_id,
-        "name": f"{whole.name[:80]} ({part})",
-        "filename": f"{whole.filename[:200].removesuffix('.jsonl')}.{part}.jsonl",
-        "parent_id": whole.id,
-        "recipe": recipe,
-        "storage_key": part_key(whole.team_id, new_id),
-        "created_by": actor.name,
-        "state": State.RECEIVED,
-        "due_at": func.clock_timestamp(),
-    }
-    take = insert(Dataset).values(values).on_conflict_do_nothing(index_elements=["team_id", "parent_id", "recipe"])
-    if session.execute(take.returning(Dataset.id)).scalar() is None:
-        return queries.part(session, whole, recipe)
-    audit.record(
-        session, actor, "dataset.derived", object_type="dataset", object_id=ids.show("dset", new_id),
-        team_id=whole.team_id, after={"parent": ids.show("dset", whole.id), "recipe": recipe},
-    )  # fmt: skip
-    return new_id
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """What validating one dataset takes."""
@@ -128,12 +78,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """What making the bytes of one part takes."""
+    """What making the bytes of a dataset out of another's takes."""
 
     claim: Claim
     storage_key: str
-    part: Part
-    split: Split
+    recipe: dict[str, Any]
     whole: DatasetFacts
 
 
@@ -148,23 +97,31 @@ def begin(session: Session, claimed: Claim, at: datetime) -> Order | Making | No
         return _making(session, claimed, row, queries.find(session, claimed.team, row.parent_id), at)
     _enter(row, State.VALIDATING)
     limits = queries.limits(session, claimed.team, at)
-    trains = row.recipe is None or row.recipe["part"] == Part.TRAIN
+    trains = row.recipe is None or row.recipe.get("part") != Part.VALIDATION
     return Order(claimed, row.storage_key, row.sha256 or "", row.bytes or 0, limits, trains)
 
 
 def _making(session: Session, claimed: Claim, row: Dataset, whole: Dataset, at: datetime) -> Making | None:
-    split = Split.of(row.recipe or {})
+    recipe = row.recipe or {}
     if whole.attention is not None:
         give_up(session, claimed, "the dataset it is a part of needs a person")
     elif whole.state in UNDER_WAY:
         work.back_off(row, seconds=work.pause_while_waiting(at - row.created_at), blameless=True)
-    elif whole.state == State.INVALID or not split.leaves_something(whole.examples or 0):
-        _enter(row, State.VALIDATING)
-        code = "whole_invalid" if whole.state == State.INVALID else "empty_part"
-        conclude(session, claimed, refusal(whole.format or "", code), at)
+    elif whole.state == State.INVALID:
+        refuse(session, claimed, "whole_invalid", at)
+    elif not leaves_something(recipe, whole.examples or 0):
+        refuse(session, claimed, "empty_part", at)
     else:
-        return Making(claimed, row.storage_key, Part((row.recipe or {})["part"]), split, queries.facts_of(whole))
+        return Making(claimed, row.storage_key, recipe, queries.facts_of(whole))
     return None
+
+
+def refuse(session: Session, claimed: Claim, code: str, at: datetime) -> None:
+    """The dataset cannot be made of its parent, for the reason that this code of a problem names. Raises StaleClaim."""
+    row = work.recording(session, Dataset, claimed)
+    whole = queries.find(session, claimed.team, row.parent_id) if row.parent_id else row
+    _enter(row, State.VALIDATING)
+    conclude(session, claimed, refusal(whole.format or "", code), at)
 
 
 def made(session: Session, claimed: Claim, *, sha256: str, size: int) -> None:

@@ -16,7 +16,7 @@ class DatasetNotValidated(Conflict):
 
 
 class DatasetNotDivisible(Conflict):
-    """Dataset {id} is {state}: only one without errors can be cut in two."""
+    """Dataset {id} is {state}: only one without errors can be cut."""
 
     code = "dataset_not_divisible"
 
@@ -25,6 +25,12 @@ class NothingLeft(Invalid):
     """{asked} of the {examples} examples for validation would leave none to train on."""
 
     code = "split_too_large"
+
+
+class SubsetTooLarge(Invalid):
+    """There are only {examples} examples; {asked} of them cannot be taken."""
+
+    code = "subset_too_large"
 
 
 class TokensNotCounted(Conflict):

@@ -16,7 +16,7 @@ from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import DatasetView, Recipe, ReportView, TrainingPrice
+from service.datasets.schemas import RECIPE, DatasetView, ReportView, TrainingPrice
 from service.kit import ids, money
 from service.kit.pages import Page, newest_first, page_of
 
@@ -210,7 +210,7 @@ def view(row: Dataset) -> DatasetView:
         bytes=row.bytes,
         sha256=row.sha256,
         parent=ids.show("dset", row.parent_id) if row.parent_id else None,
-        recipe=Recipe(**row.recipe) if row.recipe else None,
+        recipe=RECIPE.validate_python(row.recipe) if row.recipe else None,
         state=State(row.state),
         format=row.format,
         examples=row.examples,

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from service.datasets.rules.problems import Severity
 from service.datasets.rules.splits import SEED_MAX, Part
@@ -13,14 +13,29 @@ from service.kit import money
 from service.kit.bodies import Body
 
 
-class Recipe(BaseModel):
-    """How a dataset is made of its parent."""
+class SplitRecipe(BaseModel):
+    """One of two parts of its parent."""
 
     kind: Literal["split"]
     part: Part
     seed: int
     fraction: str | None = Field(None, description="Share of the parent's examples that is for validation.")
     count: int | None = Field(None, description="Number of the parent's examples that are for validation.")
+    stratify_by: Literal["answer"] | None = Field(None, description="Whose every value is cut in that proportion.")
+
+
+class SubsetRecipe(BaseModel):
+    """Some of its parent's examples."""
+
+    kind: Literal["subset"]
+    seed: int
+    fraction: str | None = Field(None, description="Share of the parent's examples that is taken.")
+    count: int | None = Field(None, description="Number of the parent's examples that are taken.")
+
+
+Recipe = Annotated[SplitRecipe | SubsetRecipe, Field(discriminator="kind")]
+"""How a dataset is made of its parent."""
+RECIPE: Final[TypeAdapter[Recipe]] = TypeAdapter(Recipe)
 
 
 class DatasetView(BaseModel):
@@ -83,11 +98,33 @@ class SplitRequest(Body):
         None, ge=1, le=2**31 - 1, description="Number of the examples that are for validation."
     )
     seed: int = Field(0, ge=0, le=SEED_MAX, description="Another seed, another choice; the same one, the same.")
+    stratify_by: Literal["answer", "label"] | None = Field(
+        None,
+        description="Cut all examples of the same `answer` in this proportion, to within one of each: the last text of "
+        "the assistant, or the completion. In a dataset prepared from a table that is its `label`: both are the same.",
+    )
 
     @model_validator(mode="after")
     def _names_one(self) -> "SplitRequest":
         if (self.validation_fraction is None) == (self.validation_count is None):
             raise ValueError("give either validation_fraction or validation_count")
+        return self
+
+
+class SubsetRequest(Body):
+    """How much of a dataset to take: name the fraction or the count."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"fraction": "0.5", "seed": 7}]})
+    fraction: Decimal | None = Field(
+        None, gt=0, lt=1, max_digits=6, decimal_places=6, description="Share of the examples that is taken."
+    )
+    count: int | None = Field(None, ge=1, le=2**31 - 1, description="Number of the examples that are taken.")
+    seed: int = Field(0, ge=0, le=SEED_MAX, description="With the same one, a smaller subset lies within a larger.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "SubsetRequest":
+        if (self.fraction is None) == (self.count is None):
+            raise ValueError("give either fraction or count")
         return self
 
 

@@ -74,6 +74,7 @@ def _cut(session: Session, actor: Actor, recipe: planning.Recipe, split: dataset
         seed=split.seed,
         validation_fraction=split.validation_fraction,
         validation_count=split.validation_count,
+        by_answer=split.stratify_by is not None,
         pointer="#/split",
     )
     train, validation = (datasets.facts(session, recipe.team.id, part, pointer="#/split") for part in parts)

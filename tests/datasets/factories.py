@@ -44,6 +44,10 @@ class Shelf:
         with unit_of_work(self.actor) as session:
             return datasets.derive_split(session, self.actor, dataset, **{"seed": 0, **how})
 
+    def subset(self, dataset: UUID, **how: Any) -> UUID:
+        with unit_of_work(self.actor) as session:
+            return datasets.derive_subset(session, self.actor, dataset, **{"seed": 0, **how})
+
     def view(self, dataset: UUID) -> datasets.DatasetView:
         with unit_of_work(self.actor) as session:
             return datasets.get(session, self.team.id, dataset)

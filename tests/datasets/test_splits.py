@@ -73,7 +73,7 @@ def test_the_parts_hold_every_example_once_in_its_order_and_are_ready(shelf: She
     assert early.parent == ids.show("dset", whole)
     assert early.recipe
     assert early.recipe.model_dump() == {
-        "kind": "split", "part": "train", "seed": 0, "fraction": "0.1", "count": None,
+        "kind": "split", "part": "train", "seed": 0, "fraction": "0.1", "count": None, "stratify_by": None,
     }  # fmt: skip
     flows.validate([train, validation])
     assert [(shelf.view(one).state, shelf.view(one).examples) for one in (train, validation)] == [

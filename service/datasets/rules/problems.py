@@ -47,6 +47,7 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
     "whole_invalid": (E, "The dataset this is a part of has errors; its own report names them."),  # OURS
     "empty_part": (E, "The dataset this is a part of has too few examples to be cut like this."),  # OURS
+    "too_many_classes": (E, "There are more than 10,000 different answers: they are no classes to cut by."),  # OURS
     "too_many_errors": (
         E,
         "{errors} errors up to line {line}: the {unread} lines after it were not read, and no total includes them.",
