@@ -11,6 +11,7 @@ import pydoc_data.topics
 import random
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from itertools import chain
 from statistics import median
 from time import process_time
 from typing import Any, Final
@@ -80,8 +81,10 @@ def _interleaved(*measured: Callable[[], float]) -> list[float]:
 
 
 def _strings(example: dict[str, Any]) -> list[str]:
+    """What the chat template counts."""
     pieces = pieces_of(example)
-    return [*pieces.texts, *pieces.learned]
+    spoken = [[said.role, said.name, *said.texts, *said.calls] for said in pieces.said]
+    return [text for text in [pieces.tools, *chain.from_iterable(spoken)] if text]
 
 
 def _examples(dice: random.Random, *, repeating: bool) -> Iterator[dict[str, Any]]:

@@ -158,13 +158,45 @@ class Spread(BaseModel):
     mean: float
 
 
+class Bucket(BaseModel):
+    """One column of a histogram."""
+
+    up_to: int | None = Field(description="The largest value that belongs here; null is without end.")
+    examples: int
+
+
+class CountedSpread(Spread):
+    """A spread with its histogram."""
+
+    histogram: list[Bucket] = []
+
+
+class Estimated(BaseModel):
+    """Tokens for which nobody has published a formula; they are part of the totals."""
+
+    tools: int = Field(description="The declared tools, as compact JSON.")
+    images: int = Field(description="At the price of low detail.")
+
+
+class NotebookStatistics(BaseModel):
+    """The same examples as OpenAI's notebook counts them: 3 more per example, no calls and no tools."""
+
+    per_example: Spread | None
+    assistant: Spread | None
+
+
 class TokenStatistics(BaseModel):
     """Tokens per example under one encoding, uncut, as the chat template counts them."""
 
     encoding: str = Field(examples=["o200k_base"])
     exact: bool = Field(description="False where the encoding is approximated by another.")
-    per_example: Spread | None
-    assistant: Spread | None = Field(description="Text and calls of assistant messages: what is learned.")
+    per_example: CountedSpread | None
+    assistant: CountedSpread | None = Field(description="Text and calls of assistant messages: what is learned.")
+    by_role: dict[str, int] = Field(
+        default={}, description="All tokens of the messages of each role.", examples=[{"user": 900, "assistant": 2100}]
+    )
+    estimated: Estimated | None = None
+    notebook: NotebookStatistics | None = Field(default=None, description="Only of chats.")
 
 
 class TrainingPrice(BaseModel):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.datasets.rules.counting import notebook_tokens
+from service.datasets.rules.checker import check
+from service.datasets.rules.counting import pieces_of, weigh
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.formats import METHODS
 from service.datasets.rules.problems import Severity
@@ -16,6 +17,7 @@ from service.datasets.rules.report import Limit
 from service.provider import tokens
 from tests.datasets.chat import O200K, found, read
 
+CL100K = tokens.CL100K
 pytestmark = pytest.mark.reference
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
 
@@ -89,14 +91,17 @@ def test_the_notebooks_own_numbers_are_reproduced() -> None:
     """openai.md §3.7, the golden numbers; the notebook counts in cl100k_base."""
     count = tokens.counter("cl100k_base")
     rows = examples("toy_chat_fine_tuning.jsonl")
-    counted = [notebook_tokens(row["messages"], count) for row in rows]
-    total, assistant = [all_ for all_, _ in counted], [theirs for _, theirs in counted]
+    counted = [weigh(pieces_of(row), count, 1, {}) for row in rows]
+    total, assistant = [one.notebook for one in counted], [one.notebook_learned for one in counted]
     assert total == [45, 111, 26, 28, 8032]
     assert assistant == [10, 28, 9, 4, 8000]
     assert [len(row["messages"]) for row in rows] == [3, 9, 2, 2, 3]
     assert (sum(n > 4096 for n in total), sum(min(4096, n) for n in total)) == (1, 4306)
     assert sum(min(16_385, n) for n in total) == 8242
     assert (default_epochs(5), default_epochs(5) * 4306) == (20, 86_120)
+    (told,) = check([data("toy_chat_fine_tuning.jsonl")], {CL100K: count}, [Limit(CL100K, 4096)]).tokens
+    by_notebook = told["notebook"]
+    assert (by_notebook["per_example"]["total"], by_notebook["assistant"]["max"]) == (sum(total), 8000)
 
 
 def test_the_toy_file_is_too_small_and_one_example_too_long() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from service.datasets.rules.problems import KEPT_PER_CODE, LINE_BYTES_MAX, RULES, Severity
 from service.datasets.rules.report import Limit
-from tests.datasets.chat import ERRAND, O200K, SKETCH, TALK, changed, file_of, found, good, line, read
+from tests.datasets.chat import COUNTERS, ERRAND, O200K, SKETCH, TALK, changed, file_of, found, good, line, read
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -139,7 +139,7 @@ def test_every_rule_can_be_broken() -> None:
     elsewhere = {
         "unsupported_format", "too_many_errors", "empty_file", "too_few_examples", "few_examples", "line_too_long",
         "invalid_utf8", "invalid_json", "nested_too_deep", "not_an_object", "empty_line", "lone_surrogate",
-        "example_too_long", "ends_without_question", "whole_invalid", "empty_part",
+        "example_too_long", "ends_without_question", "whole_invalid", "empty_part", "too_many_classes",
     }  # fmt: skip
     assert broken | elsewhere == RULES.keys()
 
@@ -239,3 +239,24 @@ def test_no_text_of_the_file_comes_out_in_a_report() -> None:
     assert secret not in json.dumps(report.as_json())
     for foreign in ({secret: 1}, secret, [secret]):
         assert secret not in json.dumps(read(file_of([line(foreign)] * 20)).as_json())
+
+
+def test_tokens_of_roles_tools_and_images_add_up_and_estimates_are_marked() -> None:
+    report = read(file_of([line(TALK), line(ERRAND), line(SKETCH)] * 20))
+    (told,) = report.tokens
+    count = COUNTERS[O200K]
+    texts = ["system", "You keep the light."]
+    assert told["by_role"]["system"] == 20 * (3 + sum(map(count, texts)))
+    assert told["by_role"].keys() == {"system", "developer", "user", "assistant", "tool", "function"}
+    tools = json.dumps(ERRAND["tools"], separators=(",", ":"))
+    assert told["estimated"] == {"tools": 20 * count(tools), "images": 20 * 85}
+    assert sum(told["by_role"].values()) + sum(told["estimated"].values()) == told["per_example"]["total"]
+    assert sum(one["examples"] for one in told["per_example"]["histogram"]) == 60
+
+
+def test_the_notebook_counts_ids_and_three_for_each_example_but_no_calls() -> None:
+    (told,) = read(file_of([line(ERRAND)] * 20)).tokens
+    count = COUNTERS[O200K]
+    words = [value for message in ERRAND["messages"] for value in message.values() if isinstance(value, str)]
+    assert told["notebook"]["per_example"]["max"] == 3 + 3 * 4 + sum(map(count, words))
+    assert told["notebook"]["assistant"]["max"] == count("It rains.")

@@ -1,58 +1,122 @@
 """Which strings of an example are counted, and how: the chat template, and the cookbook notebook's way.
 
 The chat template (openai.md §3.7 "reality vs notebook", matched with a real bill): a message costs 3 special tokens,
-its role, its content, its name and its calls; `tools` cost their compact JSON; nothing is added per example; `weight`
-is ignored. An image counts its price at low detail (§3.2). The emulator bills by the same definition.
+its role, its content, its name and its calls; nothing is added per example; `weight` is ignored. For `tools` (their
+compact JSON) and images (their price at low detail, §3.2) nobody has published a formula: those are estimates. The
+emulator bills by the same definition. Prompt/completion pairs cost their two texts (§3.5).
+
+The notebook (§3.7): 3 per example, 3 per message, 1 per name, and every value of the message that is a string. It
+crashes on other values, which here count nothing. Only the content of assistant messages is theirs.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 Count = Callable[[str], int]
 TOKENS_PER_MESSAGE: Final = 3
 TOKENS_PER_IMAGE: Final = 85
+TOKENS_PER_EXAMPLE_BY_NOTEBOOK: Final = 3
+TOKENS_PER_NAME_BY_NOTEBOOK: Final = 1
+
+
+class Said(NamedTuple):
+    """A message: its text (of content in parts, the text ones), its calls (name and arguments of each in turn).
+
+    `others` are strings that only the notebook counts; it does not count content `in_parts`.
+    """
+
+    role: str
+    texts: Sequence[str]
+    calls: Sequence[str] = ()
+    name: str = ""
+    images: Sequence[str] = ()
+    others: Sequence[str] = ()
+    in_parts: bool = False
 
 
 class Pieces(NamedTuple):
-    """What of an example is counted: all strings but `learned`, those of the assistant, and what has a fixed price."""
+    """What an example consists of. `rejected` are how many messages at its end are not to be imitated.
 
-    texts: list[str]
-    learned: list[str]
-    fixed: int
-    messages: int
-    has_system: bool
-    has_user: bool
+    `framed` is false where there is no chat template around the texts.
+    """
+
+    said: Sequence[Said]
+    tools: str = ""
+    rejected: int = 0
+    framed: bool = True
+
+    def has(self, *roles: str) -> bool:
+        """Whether one of these roles speaks."""
+        return any(said.role in roles for said in self.said)
+
+    def answer(self) -> str | None:
+        """The text of the last answer to be imitated, if there is one."""
+        for said in reversed(self.said[: len(self.said) - self.rejected]):
+            if said.role in {"assistant", "completion"}:
+                return "\n".join(said.texts)
+        return None
 
 
-def tokens_of(pieces: Pieces, count: Count) -> tuple[int, int]:
-    """(all tokens of an example, those of its assistant messages' text and calls)."""
-    learned = sum(map(count, pieces.learned))
-    return pieces.fixed + learned + sum(map(count, pieces.texts)), learned
+class Weight(NamedTuple):
+    """What an example counts: all of it, what its assistant says and calls, and both as the notebook counts them."""
+
+    tokens: int
+    learned: int
+    notebook: int
+    notebook_learned: int
+    tools: int
+    images: int
+
+
+def weigh(pieces: Pieces, count: Count, unit: int, roles: dict[str, int]) -> Weight:
+    """Weigh an example; each message is added to its role in `roles`, without its images.
+
+    `unit` is what `count` gives for one token: see `strings`.
+    """
+    learned = notebook_learned = images = tokens = 0
+    notebook = TOKENS_PER_EXAMPLE_BY_NOTEBOOK * unit
+    for said in pieces.said:
+        text = sum(map(count, said.texts))
+        calls = sum(map(count, said.calls)) if said.calls else 0
+        frame = TOKENS_PER_MESSAGE * unit + count(said.role) if pieces.framed else 0
+        name = count(said.name) if said.name else 0
+        notebook += frame + name + (0 if said.in_parts else text)
+        if said.name:
+            notebook += TOKENS_PER_NAME_BY_NOTEBOOK * unit
+        if said.others:
+            notebook += sum(map(count, said.others))
+        if said.role in {"assistant", "completion"}:
+            learned += text + calls
+            notebook_learned += 0 if said.in_parts else text
+        whole = frame + text + calls + name
+        roles[said.role] = roles.get(said.role, 0) + whole
+        tokens += whole
+        images += len(said.images)
+    tools = count(pieces.tools) if pieces.tools else 0
+    shown = TOKENS_PER_IMAGE * images * unit
+    return Weight(tokens + tools + shown, learned, notebook, notebook_learned, tools, shown)
 
 
 def pieces_of(example: dict[str, Any]) -> Pieces:
     """The pieces of an example in which `exact` found no error."""
-    texts: list[str] = []
-    learned: list[str] = []
-    images = 0
-    messages = example["messages"]
-    for message in messages:
-        texts.append(message["role"])
-        if message.get("name"):
-            texts.append(message["name"])
-        spoken = learned if message["role"] == "assistant" else texts
-        content = message.get("content") or []
-        parts = [content] if isinstance(content, str) else [part["text"] for part in content if part["type"] == "text"]
-        images += 0 if isinstance(content, str) else len(content) - len(parts)
-        spoken += parts
-        for function in _functions(message):
-            spoken += (function["name"], function["arguments"])
-    if example.get("tools"):
-        texts.append(tools_text(example["tools"]))
-    roles = {message["role"] for message in messages}
-    fixed = TOKENS_PER_MESSAGE * len(messages) + TOKENS_PER_IMAGE * images
-    return Pieces(texts, learned, fixed, len(messages), bool(roles & {"system", "developer"}), "user" in roles)
+    tools = example.get("tools")
+    return Pieces([_said(message) for message in example["messages"]], tools_text(tools) if tools else "")
+
+
+def _said(message: dict[str, Any]) -> Said:
+    content: Any = message.get("content") or ""
+    in_parts = not isinstance(content, str)
+    parts = content if in_parts else [{"type": "text", "text": content}]
+    return Said(
+        message["role"],
+        [part["text"] for part in parts if part["type"] == "text"],
+        [text for function in _functions(message) for text in (function["name"], function["arguments"])],
+        message.get("name") or "",
+        [part["image_url"]["url"] for part in parts if part["type"] == "image_url"],
+        [message[key] for key in ("tool_call_id", "refusal") if isinstance(message.get(key), str)],
+        in_parts,
+    )
 
 
 def _functions(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -63,38 +127,3 @@ def _functions(message: dict[str, Any]) -> list[dict[str, Any]]:
 def tools_text(tools: Any) -> str:
     """What `tools` are counted as."""
     return json.dumps(tools, separators=(",", ":"), ensure_ascii=False)
-
-
-def notebook_tokens(messages: list[dict[str, Any]], count: Count) -> tuple[int, int]:
-    """(tokens, assistant tokens) as the cookbook's `Chat_finetuning_data_prep` counts them (§3.7), to compare with it.
-
-    3 per example, 3 per message, 1 per name, and every value of the message; the notebook crashes on a value that is no
-    string, here it counts nothing. Only the content of assistant messages is theirs.
-    """
-    values = [(key, value) for message in messages for key, value in message.items() if isinstance(value, str)]
-    names = sum(key == "name" for key, _ in values)
-    spoken = [message["content"] for message in messages if message["role"] == "assistant" and message.get("content")]
-    return 3 + 3 * len(messages) + names + sum(count(value) for _, value in values), sum(map(count, spoken))
-
-
-def memoised(count: Count, *, chars_max: int = 1_000_000) -> Count:
-    """`count`, remembering strings seen before: system prompts, tools and roles come back on every line.
-
-    Forgets everything whenever it would hold more than `chars_max` characters, so that memory stays bounded. Ten times
-    the default finds no more repetition in bench/validation.py's corpus.
-    """
-    known: dict[str, int] = {}
-    held = 0
-
-    def recall(text: str) -> int:
-        nonlocal held
-        tokens = known.get(text)
-        if tokens is None:
-            held += len(text)
-            if held > chars_max:
-                known.clear()
-                held = len(text)
-            tokens = known[text] = count(text)
-        return tokens
-
-    return recall

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from service.datasets.rules import formats
-from service.datasets.rules.partial import Partial, Question
+from service.datasets.rules.partial import Counts, Partial, Question
 from service.datasets.rules.problems import EXAMPLES_ADVISED, EXAMPLES_MIN, Tell, problem
 from service.datasets.rules.report import Billing, Limit, Report
-from service.datasets.rules.spread import Spread
 from service.datasets.rules.tally import SHAPES
 
 
@@ -32,8 +31,7 @@ class _Whole:
         self._is_complete = True
         self._found = Partial()
         for limit in question.limits:
-            self._found.tokens[limit.encoding] = Spread()
-            self._found.learned[limit.encoding] = Spread()
+            self._found.counts[limit.encoding] = Counts()
 
     def join(self, partial: Partial) -> None:
         before = self._found.lines
@@ -64,7 +62,7 @@ class _Whole:
     def report(self) -> Report:
         """Everything found, the file's own problems first."""
         found = self._found
-        counted = found.tokens if self._is_read else {}
+        counted = found.counts if self._is_read else {}
         return Report(
             format=self._question.format.name,
             sha256="",
@@ -77,19 +75,23 @@ class _Whole:
             without_system=found.without_system,
             without_user=found.without_user,
             messages=found.messages.as_json(),
-            tokens=[
-                {
-                    "encoding": encoding,
-                    "exact": encoding not in self._question.approximate,
-                    "per_example": tokens.as_json(),
-                    "assistant": found.learned[encoding].as_json(),
-                }
-                for encoding, tokens in counted.items()
-            ],
+            tokens=[self._tokens(encoding, counts) for encoding, counts in counted.items()],
             billing=[self._billing(limit) for limit in self._question.limits if limit.encoding in counted],
         )
 
+    def _tokens(self, encoding: str, counts: Counts) -> dict[str, Any]:
+        by_notebook = {"per_example": counts.notebook.as_json(), "assistant": counts.notebook_learned.as_json()}
+        return {
+            "encoding": encoding,
+            "exact": encoding not in self._question.approximate,
+            "per_example": counts.tokens.with_histogram(),
+            "assistant": counts.learned.with_histogram(),
+            "by_role": dict(sorted(counts.roles.items())),
+            "estimated": {"tools": counts.tools, "images": counts.images},
+            "notebook": by_notebook if self._question.format.name == formats.CHAT else None,
+        }
+
     def _billing(self, limit: Limit) -> Billing:
-        tokens = self._found.tokens[limit.encoding]
+        tokens = self._found.counts[limit.encoding].tokens
         billed, truncated, lost = tokens.capped(limit.tokens)
         return Billing(limit.encoding, limit.tokens, billed, tokens.longest, truncated, lost)

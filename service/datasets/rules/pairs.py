@@ -66,4 +66,4 @@ def pieces_of(example: dict[str, Any]) -> Pieces:
     """The pieces of a pair in which no error was found: both answers are trained on, and billed."""
     asked = example["input"]
     answers = [*example["preferred_output"], *example["non_preferred_output"]]
-    return counting.pieces_of(asked | {"messages": [*asked["messages"], *answers]})
+    return counting.pieces_of(asked | {"messages": [*asked["messages"], *answers]})._replace(rejected=1)

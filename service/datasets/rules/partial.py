@@ -26,6 +26,33 @@ class Question(Struct, frozen=True):
     errors_max: int = ERRORS_MAX
 
 
+class Counts(Struct):
+    """Tokens in one encoding: of examples, of what their assistants say, and both as the notebook counts them.
+
+    `roles` are all tokens of the messages of each role. With `tools` and `images`, which are estimates, they add up to
+    those of the examples.
+    """
+
+    tokens: Spread = field(default_factory=Spread)
+    learned: Spread = field(default_factory=Spread)
+    notebook: Spread = field(default_factory=Spread)
+    notebook_learned: Spread = field(default_factory=Spread)
+    roles: dict[str, int] = field(default_factory=dict)
+    tools: int = 0
+    images: int = 0
+
+    def join(self, later: "Counts") -> None:
+        """Take in what comes next."""
+        self.tokens.join(later.tokens)
+        self.learned.join(later.learned)
+        self.notebook.join(later.notebook)
+        self.notebook_learned.join(later.notebook_learned)
+        for role, tokens in later.roles.items():
+            self.roles[role] = self.roles.get(role, 0) + tokens
+        self.tools += later.tools
+        self.images += later.images
+
+
 class Partial(Struct):
     """What was found in a segment, or in all those joined so far. Lines are numbered from 1.
 
@@ -41,8 +68,7 @@ class Partial(Struct):
     without_system: int = 0
     without_user: int = 0
     messages: Spread = field(default_factory=Spread)
-    tokens: dict[str, Spread] = field(default_factory=dict)
-    learned: dict[str, Spread] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
 
     def join(self, later: "Partial") -> None:
         """Take in the segment that comes next."""
@@ -52,6 +78,5 @@ class Partial(Struct):
         self.without_system += later.without_system
         self.without_user += later.without_user
         self.messages.join(later.messages)
-        for mine, theirs in ((self.tokens, later.tokens), (self.learned, later.learned)):
-            for encoding, spread in theirs.items():
-                mine.setdefault(encoding, Spread()).join(spread)
+        for encoding, counts in later.counts.items():
+            self.counts.setdefault(encoding, Counts()).join(counts)

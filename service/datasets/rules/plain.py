@@ -6,7 +6,7 @@ from json import loads
 from msgspec import DecodeError, Raw
 
 from service.datasets.rules import tools
-from service.datasets.rules.counting import TOKENS_PER_MESSAGE, Pieces, tools_text
+from service.datasets.rules.counting import Pieces, Said, tools_text
 from service.datasets.rules.shapes import (
     Assistant,
     Developer,
@@ -57,27 +57,22 @@ def pieces_of(example: Example, read_tools: Callable[[Raw], Offer]) -> Pieces | 
     offer = read_tools(example.tools)
     if offer is None or not _exchange_holds(example.messages, offer[0]):
         return None
-    texts: list[str] = [offer[1]] if offer[1] else []
-    learned: list[str] = []
+    said: list[Said] = []
     learns = False
     for message in example.messages:
-        texts.append(_ROLES[type(message)])
-        if message.name:
-            texts.append(message.name)
-        if not isinstance(message, Assistant):
-            texts.append(message.content)
-            continue
-        learns = learns or message.weight != 0
-        if message.content is not None:
-            learned.append(message.content)
-        for call in message.tool_calls or ():
-            learned += (call.function.name, call.function.arguments)
-    if not learns:
-        return None
-    roles = set(map(type, example.messages))
-    messages = len(example.messages)
-    has_system = System in roles or Developer in roles
-    return Pieces(texts, learned, TOKENS_PER_MESSAGE * messages, messages, has_system, User in roles)
+        role, name = _ROLES[type(message)], message.name or ""
+        if isinstance(message, Assistant):
+            learns = learns or message.weight != 0
+            calls = [
+                text for call in message.tool_calls or () for text in (call.function.name, call.function.arguments)
+            ]
+            refused = () if message.refusal is None else (message.refusal,)
+            said.append(Said(role, (message.content or "",), calls, name, (), refused))
+        elif isinstance(message, Tool):
+            said.append(Said(role, (message.content,), (), name, (), (message.tool_call_id,)))
+        else:
+            said.append(Said(role, (message.content,), (), name))
+    return Pieces(said, offer[1]) if learns else None
 
 
 def _exchange_holds(messages: list[Message], names: frozenset[str]) -> bool:

@@ -1,8 +1,15 @@
 """How a number is spread over the examples, exactly and in little memory: by counting how often each value occurs."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Any, Final
 
 from msgspec import Struct, field
+
+BUCKETS: Final = (
+    16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192, 16_385, 32_768, 65_536,
+)  # fmt: skip
+"""Upper bounds of a histogram's first buckets; the limits of models (openai.md §3.6) are among them."""
 
 
 class Spread(Struct):
@@ -39,6 +46,18 @@ class Spread(Struct):
         mean = round(self._total() / examples, 2)
         return {"total": self._total(), "min": min(self.times), "p5": p5, "median": median, "p95": p95,
                 "max": self.longest, "mean": mean}  # fmt: skip
+
+    def histogram(self) -> list[dict[str, int | None]]:
+        """How many examples have up to so many, and more than in the bucket before; the last bucket has no end."""
+        examples = [0] * (len(BUCKETS) + 1)
+        for value, times in self.times.items():
+            examples[bisect_left(BUCKETS, value)] += times
+        return [{"up_to": end, "examples": found} for end, found in zip((*BUCKETS, None), examples, strict=True)]
+
+    def with_histogram(self) -> dict[str, Any] | None:
+        """`as_json` and the histogram in one."""
+        told = self.as_json()
+        return told and {**told, "histogram": self.histogram()}
 
     def _total(self) -> int:
         return sum(value * times for value, times in self.times.items())

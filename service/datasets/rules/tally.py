@@ -12,10 +12,10 @@ from msgspec import MsgspecError
 from service.datasets.rules import counting, exact, formats, items, pairs, plain
 from service.datasets.rules.counting import Count, Pieces
 from service.datasets.rules.lines import Line, Placed, Unreadable, has_lone_surrogate, read_json
-from service.datasets.rules.partial import MARK_BYTES, Partial, Question
+from service.datasets.rules.partial import MARK_BYTES, Counts, Partial, Question
 from service.datasets.rules.problems import LINE_BYTES_MAX, RULES, Severity, Tell, problem
 from service.datasets.rules.shapes import decode
-from service.datasets.rules.spread import Spread
+from service.datasets.rules.strings import Strings, tokens
 
 
 class Shape(NamedTuple):
@@ -41,10 +41,11 @@ class Tally:
         self._shape = SHAPES[question.format.name]
         self._is_chat = question.format.name == formats.CHAT
         self._tools = plain.ToolReader()
-        self._count = {encoding: counting.memoised(count) for encoding, count in counters.items()}
-        self.found = Partial(
-            tokens={encoding: Spread() for encoding in counters}, learned={encoding: Spread() for encoding in counters}
-        )
+        self._strings = Strings(list(counters.values()), None)
+        self._roles: dict[str, int] = {}
+        self._counts = [Counts() for _ in counters]
+        self._limits = [[limit for limit in question.limits if limit.encoding == encoding] for encoding in counters]
+        self.found = Partial(counts=dict(zip(counters, self._counts, strict=True)))
 
     @property
     def is_hopeless(self) -> bool:
@@ -97,21 +98,32 @@ class Tally:
 
     def _add(self, number: int, pieces: Pieces) -> None:
         found = self.found
-        found.messages.add(pieces.messages)
-        found.without_system += not pieces.has_system
-        found.without_user += not pieces.has_user
-        for encoding, count in self._count.items():
-            tokens, learned = counting.tokens_of(pieces, count)
-            found.tokens[encoding].add(tokens)
-            found.learned[encoding].add(learned)
-            for limit in self._question.limits:
-                if limit.encoding == encoding and tokens > limit.tokens:
-                    self._say_cut(number, tokens, limit.tokens)
+        found.messages.add(len(pieces.said))
+        found.without_system += not pieces.has("system", "developer")
+        found.without_user += not pieces.has("user")
+        weight = counting.weigh(pieces, self._strings.count, self._strings.unit, self._roles)
+        for place, counts in enumerate(self._counts):
+            total = tokens(weight.tokens, place)
+            counts.tokens.add(total)
+            counts.learned.add(tokens(weight.learned, place))
+            counts.notebook.add(tokens(weight.notebook, place))
+            counts.notebook_learned.add(tokens(weight.notebook_learned, place))
+            counts.tools += tokens(weight.tools, place)
+            counts.images += tokens(weight.images, place)
+            for limit in self._limits[place]:
+                if total > limit.tokens:
+                    self._say_cut(number, total, limit.tokens)
 
-    def _say_cut(self, number: int, tokens: int, limit: int) -> None:
-        lost = tokens - limit
-        share = 100 * lost // tokens
-        self._say(number, "", "example_too_long", tokens=tokens, limit=limit, lost=lost, share=share)
+    def _say_cut(self, number: int, total: int, limit: int) -> None:
+        lost = total - limit
+        share = 100 * lost // total
+        self._say(number, "", "example_too_long", tokens=total, limit=limit, lost=lost, share=share)
+
+    def conclude(self) -> Partial:
+        """What was found, now that the segment is at its end."""
+        for place, counts in enumerate(self._counts):
+            counts.roles = {role: tokens(packed, place) for role, packed in self._roles.items()}
+        return self.found
 
 
 def read_lines(tally: Tally, lines: Iterator[Placed]) -> Partial:
@@ -125,7 +137,7 @@ def read_lines(tally: Tally, lines: Iterator[Placed]) -> Partial:
         tally.line(number, line)
         if tally.is_hopeless:
             found.stopped = number
-    return found
+    return tally.conclude()
 
 
 def only_count(lines: Iterator[Placed]) -> Partial:
