@@ -17,7 +17,6 @@ PAIR: dict[str, Any] = {
     "non_preferred_output": [{"role": "assistant", "content": "Five."}],
 }
 FILES = {
-    "prompt_completion": file_of([line({"prompt": "Hi ->", "completion": " Hello"})] * 20),
     "chosen_rejected": file_of([line({"prompt": "2+2?", "chosen": "4", "rejected": "5"})] * 20),
     "question_answer": file_of([line({"question": "Why?", "answer": "Because."})] * 20),
     "instruction": file_of([line({"instruction": "Say", "input": "", "output": "x"})] * 20),
@@ -27,6 +26,7 @@ FILES = {
     "csv": b"text,label\n" + b'"Is it on, or off?",status\nMy card,card\n' * 10,
     "tsv": b"id\ttext\tlabel\n" + b"1\tgood\tyes\n" * 10,
     "text": b"The light turns every seven seconds.\n" * 20,
+    "xlsx": b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00!\n" + bytes(16) + b"[Content_Types].xml" + bytes(2000),
     "zip": b"PK\x03\x04" + bytes(2000),
     "gzip": gzip.compress(file_of(good())),
     "parquet": b"PAR1" + bytes(2000),
@@ -46,6 +46,8 @@ def test_another_format_is_named_once_with_an_example_of_the_right_one(name: str
     report = refused(FILES[name])
     assert report.format == name
     assert '{"messages": [{"role": "user"' in report.problems[0].message
+    prepared = {"question_answer", "instruction", "jsonl", "json", "csv", "tsv", "text", "xlsx"}
+    assert ("POST /v1/datasets/{id}/prepare" in report.problems[0].message) == (name in prepared)
 
 
 def test_a_pretty_printed_document_is_named_too() -> None:
@@ -65,7 +67,7 @@ def test_a_line_of_another_format_in_a_chat_file_is_that_lines_problem() -> None
     lines[1] = b"not JSON"
     report = read(file_of(lines))
     assert report.format == "chat"
-    assert (1, "", "missing_messages") in found(report)
+    assert (1, "", "other_format") in found(report)
     assert "prompt/completion" in report.problems[0].message
     assert (2, "", "invalid_json") in found(report)
 
@@ -85,6 +87,33 @@ def altered(example: dict[str, Any], **change: Any) -> list[tuple[str, str]]:
     report = read(file_of([line(example | change), *[line(example)] * 19]))
     assert {number for number, _, _ in found(report)} <= {None, 1}
     return [(pointer, code) for number, pointer, code in found(report) if number == 1]
+
+
+def test_prompts_and_completions_are_read_and_cost_their_two_texts() -> None:
+    report = read(file_of([line({"prompt": "Hi ->", "completion": " Hello"})] * 20))
+    assert (report.format, report.examples, report.errors, report.is_ready) == ("prompt_completion", 20, 0, True)
+    count = counter("o200k_base")
+    (told,) = report.tokens
+    assert report.billing[0].billed_tokens == 20 * (count("Hi ->") + count(" Hello"))
+    assert (told["by_role"], told["notebook"]) == (
+        {"completion": 20 * count(" Hello"), "prompt": 20 * count("Hi ->")},
+        None,
+    )
+    assert (report.without_system, report.without_user) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"completion": " "}, [("/completion", "empty_completion")]),
+        ({"completion": ["Hello"]}, [("/completion", "wrong_type")]),
+        ({"prompt": None}, [("/prompt", "wrong_type")]),
+        ({"source": "x"}, [("/source", "unknown_key")]),
+        ({"messages": TALK["messages"]}, [("", "other_format")]),
+    ],
+)
+def test_what_is_wrong_with_a_completion_is_told_where_it_is(change: dict[str, Any], told: list[Any]) -> None:
+    assert altered({"prompt": "Hi ->", "completion": " Hello"}, **change) == told
 
 
 def test_preference_pairs_are_read_and_counted_with_both_answers() -> None:

@@ -72,8 +72,6 @@ def test_real_pairs_and_items_have_no_error_and_cost_what_the_emulator_bills(nam
     ("name", "found_format"),
     [
         ("sarcasm_qa.jsonl", "question_answer"),
-        ("selfinstruct_t0_ag_news_classify.jsonl", "prompt_completion"),
-        ("selfinstruct_t0_amazon_polarity_Is_this_product_review_positive.jsonl", "prompt_completion"),
         ("banking77_train.csv", "csv"),
         ("afrisenti_ha_dev.tsv", "tsv"),
         ("openai.openapi.yaml", "text"),
@@ -85,6 +83,12 @@ def test_other_real_files_are_named_and_refused(name: str, found_format: str) ->
     assert [(one.line, one.code, one.severity) for one in report.problems] == [
         (None, "unsupported_format", Severity.ERROR)
     ]
+
+
+@pytest.mark.parametrize("name", ["ag_news_classify", "amazon_polarity_Is_this_product_review_positive"])
+def test_real_prompts_and_completions_have_no_error(name: str) -> None:
+    report = read(data(f"selfinstruct_t0_{name}.jsonl"))
+    assert (report.format, report.errors, report.is_ready) == ("prompt_completion", 0, True)
 
 
 def test_the_notebooks_own_numbers_are_reproduced() -> None:

@@ -137,9 +137,11 @@ def test_every_rule_can_be_broken() -> None:
     """The tests of this file break each; a rule nobody can break is dead."""
     broken = {code for code, *_ in CASES}
     elsewhere = {
-        "unsupported_format", "too_many_errors", "empty_file", "too_few_examples", "few_examples", "line_too_long",
-        "invalid_utf8", "invalid_json", "nested_too_deep", "not_an_object", "empty_line", "lone_surrogate",
-        "example_too_long", "ends_without_question", "whole_invalid", "empty_part", "too_many_classes",
+        "byte_order_mark", "duplicate_key", "other_format", "empty_completion", "name_format", "image_format",
+        "image_not_rgb", "image_too_large", "too_many_image_examples", "unsupported_format", "too_many_errors",
+        "empty_file", "too_few_examples", "few_examples", "line_too_long", "invalid_utf8", "invalid_json",
+        "nested_too_deep", "not_an_object", "empty_line", "lone_surrogate", "example_too_long",
+        "ends_without_question", "whole_invalid", "empty_part", "too_many_classes",
     }  # fmt: skip
     assert broken | elsewhere == RULES.keys()
 

@@ -114,7 +114,7 @@ def _said(message: dict[str, Any]) -> Said:
         [text for function in _functions(message) for text in (function["name"], function["arguments"])],
         message.get("name") or "",
         [part["image_url"]["url"] for part in parts if part["type"] == "image_url"],
-        [message[key] for key in ("tool_call_id", "refusal") if isinstance(message.get(key), str)],
+        [message[key] for key in ("tool_call_id", "refusal") if message.get(key) and isinstance(message[key], str)],
         in_parts,
     )
 

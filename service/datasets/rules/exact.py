@@ -3,12 +3,13 @@
 The sources of the rules stand in `problems`. Pure and total: any JSON value may come in.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from service.datasets.rules import tools
-from service.datasets.rules.formats import EXAMPLE_KEYS, describe
-from service.datasets.rules.problems import IMAGES_MAX, label, step
+from service.datasets.rules import formats, images, tools
+from service.datasets.rules.formats import CHAT, EXAMPLE_KEYS
+from service.datasets.rules.problems import IMAGES_MAX, NAME_CHARS_MAX, NAME_PATTERN, label, step
 
 
 class Finding(NamedTuple):
@@ -28,7 +29,7 @@ _KEYS: Final = {
     "tool": _COMMON | {"tool_call_id"},
     "function": _COMMON,
 }
-_IMAGE_SCHEMES: Final = ("http://", "https://", "data:")
+_NAME: Final = re.compile(NAME_PATTERN)
 
 
 def findings(example: Any) -> Iterator[Finding]:
@@ -38,13 +39,26 @@ def findings(example: Any) -> Iterator[Finding]:
         return
     messages = example.get("messages")
     if messages is None:
-        yield Finding("", "missing_messages", {"found": describe(example)})
+        yield missing_messages(example, CHAT)
         return
     yield from unknown_keys("", example, EXAMPLE_KEYS, "a chat example")
     yield from message_findings(example)
     if isinstance(messages, list) and messages:
         yield from _lesson(messages)
         yield from exchange_findings(example)
+
+
+def missing_messages(example: dict[str, Any], expected: str) -> Finding:
+    """What to say of an object without messages where there must be some."""
+    other = formats.other(example, expected)
+    if other is not None:
+        return other_format(other, expected)
+    return Finding("", "missing_messages", {"found": formats.describe(example)})
+
+
+def other_format(found: formats.Format, expected: str) -> Finding:
+    """The line is of a format of its own."""
+    return Finding("", "other_format", {"found": found.words, "expected": formats.READ[expected].words})
 
 
 def message_findings(example: dict[str, Any]) -> Iterator[Finding]:
@@ -91,6 +105,8 @@ def _name(at: str, message: dict[str, Any]) -> Iterator[Finding]:
     name = message.get("name")
     if name is not None and not isinstance(name, str):
         yield wrong(f"{at}/name", "'name'", "a string")
+    elif name and (len(name) > NAME_CHARS_MAX or not _NAME.match(name)):
+        yield Finding(f"{at}/name", "name_format")
     elif message.get("role") == "function" and not name:
         yield Finding(at, "missing_key", {"what": "'name'"})
 
@@ -140,9 +156,10 @@ def _image(at: str, part: dict[str, Any], role: Any) -> Iterator[Finding]:
     image = part.get("image_url")
     if not isinstance(image, dict):
         yield wrong(f"{at}/image_url", "'image_url'", "an object with a 'url'")
-    elif not (isinstance(image.get("url"), str) and image["url"].startswith(_IMAGE_SCHEMES)):
-        yield Finding(f"{at}/image_url/url", "image_url_invalid")
-    elif image.get("detail", "auto") not in ("low", "high", "auto"):
+        return
+    for code, facts in images.findings(image.get("url")):
+        yield Finding(f"{at}/image_url/url", code, facts)
+    if image.get("detail", "auto") not in ("low", "high", "auto"):
         yield wrong(f"{at}/image_url/detail", "'detail'", "low, high or auto")
 
 

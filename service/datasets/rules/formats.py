@@ -4,6 +4,7 @@ Formats and their keys: openai.md §3.1 chat, §3.3 preference pairs, §3.4 rein
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from service.datasets.rules.problems import label
 CHAT: Final = "chat"
 PREFERENCE: Final = "preference"
 REINFORCEMENT: Final = "reinforcement"
+COMPLETION: Final = "prompt_completion"
 METHODS: Final = {CHAT: "supervised", PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}
-"""Format → the method that trains on it. Others are not trained on."""
+"""Format → the method that trains on it, where a model of today does; prompt/completion pairs are read all the same."""
 
 EXAMPLE_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 CHAT_EXAMPLE: Final = '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
@@ -24,15 +26,22 @@ CHAT_EXAMPLE: Final = '{"messages": [{"role": "user", "content": "…"}, {"role"
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format by its name in the API, and in the words of a refusal."""
+    """A format by its name in the API, and in the words of a refusal; `convertible` is what can be prepared."""
 
     name: str
     words: str
+    convertible: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to do with such a file instead."""
+        return _PREPARE if self.convertible else "Convert it first."
 
 
+_PREPARE: Final = "Or prepare it: POST /v1/datasets/{id}/prepare makes chats or prompt/completion pairs of it."
 _CHAT = Format(CHAT, "chat messages")
 _MAGIC: Final = (
-    (b"PK\x03\x04", Format("zip", "a ZIP archive or an XLSX workbook")),
+    (b"PK\x03\x04", Format("zip", "a ZIP archive")),
     (b"\x1f\x8b", Format("gzip", "a gzip archive")),
     (b"\x28\xb5\x2f\xfd", Format("zstd", "a zstd archive")),
     (b"PAR1", Format("parquet", "a Parquet file")),
@@ -40,27 +49,39 @@ _MAGIC: Final = (
     (b"\xff\xfe", Format("utf16", "UTF-16 text, where UTF-8 is needed")),
     (b"\xfe\xff", Format("utf16", "UTF-16 text, where UTF-8 is needed")),
 )
+_WORKBOOK: Final = Format("xlsx", "an XLSX workbook", convertible=True)
+_OFFICE: Final = re.compile(rb"\[Content_Types\]\.xml|xl/")  # names in the archive (ECMA-376 2, §7)
 _PREFERENCE: Final = Format(PREFERENCE, "preference pairs")
-_COMPLETION: Final = Format("prompt_completion", "prompt/completion pairs (the format of models now retired)")
+_COMPLETION: Final = Format(COMPLETION, "prompt/completion pairs")
 _KEYS: Final = (  # the first whose keys are all there
     ({"input", "preferred_output"}, _PREFERENCE),
     ({"input", "non_preferred_output"}, _PREFERENCE),
     ({"input", "preferred_completion"}, _PREFERENCE),  # the specification's name, which the API never took (§3.3)
     ({"chosen", "rejected"}, Format("chosen_rejected", "pairs of chosen and rejected answers")),
     ({"prompt", "completion"}, _COMPLETION),
-    ({"question", "answer"}, Format("question_answer", "question/answer pairs")),
-    ({"instruction", "output"}, Format("instruction", "instruction/output pairs")),
+    ({"question", "answer"}, Format("question_answer", "question/answer pairs", convertible=True)),
+    ({"instruction", "output"}, Format("instruction", "instruction/output pairs", convertible=True)),
     ({"conversations"}, Format("conversations", "conversations in the ShareGPT format")),
     ({"contents"}, Format("contents", "conversations in the Gemini format")),
 )
 _REINFORCEMENT: Final = Format(REINFORCEMENT, "reinforcement items")
-_ARRAY: Final = Format("json", "one JSON document, where every line must be an object of its own")
+_ARRAY: Final = Format("json", "one JSON document, where every line must be an object of its own", convertible=True)
+READ: Final = {one.name: one for one in (_CHAT, _PREFERENCE, _REINFORCEMENT, _COMPLETION)}
+"""The formats whose lines are read one by one."""
 _BROKEN: Final = Format("broken", "lines that are not JSON")
 
 
 def describe(example: dict[str, Any]) -> str:
     """An object that is no chat example, in words."""
     return _of_object(example).words
+
+
+def other(example: dict[str, Any], expected: str) -> Format | None:
+    """The known format an object is of, if not the expected one. Items and chats are one here: both have messages."""
+    found = _of_object(example)
+    is_known = found in READ.values() or any(found is one for _, one in _KEYS)
+    are_messages = {found.name, expected} <= {CHAT, REINFORCEMENT}
+    return found if is_known and found.name != expected and not are_messages else None
 
 
 def detect(lines: Sequence[bytes]) -> Format:
@@ -70,7 +91,8 @@ def detect(lines: Sequence[bytes]) -> Format:
     """
     for magic, archive in _MAGIC:
         if lines and lines[0].startswith(magic):
-            return archive
+            is_workbook = archive.name == "zip" and _OFFICE.search(b"\n".join(lines)) is not None
+            return _WORKBOOK if is_workbook else archive
     seen = Counter(_of_line(line) for line in lines)
     ((found, times),) = seen.most_common(1) or [(_CHAT, 0)]
     if seen[_CHAT] >= times:
@@ -95,7 +117,9 @@ def _of_object(value: dict[str, Any]) -> Format:
         if keys <= value.keys():
             return found
     shown = [label(key) for key in value if label(key) != label(None)][:5]
-    return Format("jsonl", f"objects with the keys {', '.join(shown)}" if shown else "objects with other keys")
+    return Format(
+        "jsonl", f"objects with the keys {', '.join(shown)}" if shown else "objects with other keys", convertible=True
+    )
 
 
 def _awaits_an_answer(value: dict[str, Any]) -> bool:
@@ -119,8 +143,8 @@ def _of_text(lines: Sequence[bytes], *, chat_seen: bool) -> Format:
     for name, delimiter in (("tsv", "\t"), ("csv", ","), ("csv", ";")):
         columns = _columns(text, delimiter)
         if columns > 1:
-            return Format(name, f"{name.upper()} with {columns} columns")
-    return Format("text", "plain text")
+            return Format(name, f"{name.upper()} with {columns} columns", convertible=True)
+    return Format("text", "plain text", convertible=True)
 
 
 def _columns(text: Sequence[str], delimiter: str) -> int:

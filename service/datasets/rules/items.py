@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from service.datasets.rules.exact import Finding, exchange_findings, message_findings
-from service.datasets.rules.formats import describe
+from service.datasets.rules.exact import Finding, exchange_findings, message_findings, missing_messages
+from service.datasets.rules.formats import REINFORCEMENT
 
 
 def findings(example: Any) -> Iterator[Finding]:
@@ -13,7 +13,7 @@ def findings(example: Any) -> Iterator[Finding]:
         yield Finding("", "not_an_object")
         return
     if example.get("messages") is None:
-        yield Finding("", "missing_messages", {"found": describe(example)})
+        yield missing_messages(example, REINFORCEMENT)
         return
     yield from message_findings(example)
     messages = example["messages"]

@@ -6,10 +6,11 @@ owner, and segments can be read by themselves and in any order.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
-from service.datasets.rules.problems import LINE_BYTES_MAX
+from service.datasets.rules.problems import DEPTH_MAX, LINE_BYTES_MAX, label
 
 _BOM: Final = b"\xef\xbb\xbf"  # forgiven at the start of a file (openai.md §3)
 Line = bytes | None  # None: longer than LINE_BYTES_MAX, and not kept
@@ -74,7 +75,18 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
+class _Twice(ValueError):
+    """An object has a key twice: which one counts depends on who reads it."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Twice(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return made
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object).decode
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -88,27 +100,46 @@ class Unreadable(Exception):
 
 def read_json(line: bytes) -> Any:
     """The line's value. Raises Unreadable; what it says of the line is a place and a reason, never text of it."""
+    if line.startswith(_BOM):
+        raise Unreadable("byte_order_mark")
     try:
         # Decoded first: json.loads of bytes lets encoded surrogates pass.
-        return _decode(line.decode())
+        value = _decode(line.decode())
     except UnicodeDecodeError as error:
         raise Unreadable("invalid_utf8", byte=error.start + 1) from None
     except json.JSONDecodeError as error:
         raise Unreadable("invalid_json", reason=f"{error.msg} at column {error.colno}") from None
+    except _Twice as twice:
+        raise Unreadable("duplicate_key", key=label(*twice.args)) from None
     except ValueError:  # NaN and Infinity, or an integer of thousands of digits
         raise Unreadable("invalid_json", reason="it has a number that JSON does not have") from None
     except RecursionError:
-        raise Unreadable("nested_too_deep") from None
+        raise Unreadable("nested_too_deep", depth=DEPTH_MAX) from None
+    if line.count(b"{") + line.count(b"[") > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
+        raise Unreadable("nested_too_deep", depth=DEPTH_MAX)
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists and objects lie in each other more than so deep."""
+    layer = [value]
+    for _ in range(depth):
+        layer = [inner for outer in layer for inner in _inside(outer) if isinstance(inner, dict | list)]
+    return bool(layer)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def has_lone_surrogate(line: bytes, value: Any) -> bool:
-    """Whether a string in it holds half a character: JSON can escape it, UTF-8 cannot write it. Raises Unreadable."""
+    """Whether a string in it holds half a character: JSON can escape it, UTF-8 cannot write it."""
     if not _SURROGATE.search(line):
         return False
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return True
-    except RecursionError:
-        raise Unreadable("nested_too_deep") from None
     return False

@@ -5,7 +5,7 @@ from typing import Any
 
 from service.datasets.rules import formats
 from service.datasets.rules.partial import Counts, Partial, Question
-from service.datasets.rules.problems import EXAMPLES_ADVISED, EXAMPLES_MIN, Tell, problem
+from service.datasets.rules.problems import EXAMPLES_ADVISED, EXAMPLES_MIN, IMAGE_EXAMPLES_MAX, Tell, problem
 from service.datasets.rules.report import Billing, Limit, Report
 from service.datasets.rules.tally import SHAPES
 
@@ -45,12 +45,15 @@ class _Whole:
     def conclude(self) -> None:
         """Say what only the end of a file shows."""
         examples = self._found.examples
+        found = self._question.format
         if not self._is_read:
-            self._say("unsupported_format", found=self._question.format.words, chat=formats.CHAT_EXAMPLE)
+            self._say("unsupported_format", found=found.words, chat=formats.CHAT_EXAMPLE, advice=found.advice)
         elif not self._is_complete:
             return
         elif not examples:
             self._say("empty_file")
+        elif self._found.image_examples > IMAGE_EXAMPLES_MAX:
+            self._say("too_many_image_examples", examples=self._found.image_examples)
         elif self._question.trains and examples < EXAMPLES_MIN:
             self._say("too_few_examples", examples=examples)
         elif self._question.trains and examples < EXAMPLES_ADVISED:

@@ -6,9 +6,9 @@ A pair is two chat examples that share all but the answer, so it is held to the 
 from collections.abc import Iterator
 from typing import Any, Final
 
-from service.datasets.rules import counting, exact
+from service.datasets.rules import counting, exact, formats
 from service.datasets.rules.counting import Pieces
-from service.datasets.rules.exact import Finding, unknown_keys, wrong
+from service.datasets.rules.exact import Finding, other_format, unknown_keys, wrong
 
 ANSWERS: Final = ("preferred_output", "non_preferred_output")
 _KEYS: Final = frozenset({"input", *ANSWERS})
@@ -18,6 +18,10 @@ def findings(example: Any) -> Iterator[Finding]:
     """Everything there is to say about one line's JSON value."""
     if not isinstance(example, dict):
         yield Finding("", "not_an_object")
+        return
+    other = formats.other(example, formats.PREFERENCE)
+    if other is not None:
+        yield other_format(other, formats.PREFERENCE)
         return
     yield from unknown_keys("", example, _KEYS, "a preference pair")
     broken = list(_broken(example))

@@ -67,6 +67,7 @@ class Partial(Struct):
     marks: list[int] = field(default_factory=list)
     without_system: int = 0
     without_user: int = 0
+    image_examples: int = 0
     messages: Spread = field(default_factory=Spread)
     counts: dict[str, Counts] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ class Partial(Struct):
         self.examples += later.examples
         self.without_system += later.without_system
         self.without_user += later.without_user
+        self.image_examples += later.image_examples
         self.messages.join(later.messages)
         for encoding, counts in later.counts.items():
             self.counts.setdefault(encoding, Counts()).join(counts)

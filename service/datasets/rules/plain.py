@@ -1,12 +1,13 @@
 """The fast path: an example of the usual shape, and nothing to say about it."""
 
 from collections.abc import Callable
-from json import loads
+from typing import NamedTuple
 
-from msgspec import DecodeError, Raw
+from msgspec import DecodeError, MsgspecError, Raw
 
 from service.datasets.rules import tools
 from service.datasets.rules.counting import Pieces, Said, tools_text
+from service.datasets.rules.lines import Unreadable, read_json
 from service.datasets.rules.shapes import (
     Assistant,
     Developer,
@@ -16,25 +17,34 @@ from service.datasets.rules.shapes import (
     System,
     Tool,
     User,
+    count_keys,
+    decode,
     decode_object,
 )
 
 _ROLES = {System: "system", Developer: "developer", User: "user", Assistant: "assistant", Tool: "tool"}
 _KNOWN_TOOLS_MAX = 256
-Offer = tuple[frozenset[str], str] | None  # names and text of `tools`; None when something is wrong with them
+
+
+class Offer(NamedTuple):
+    """Names and text of `tools`, and how many keys of a chat example's occur in them."""
+
+    names: frozenset[str] = frozenset()
+    text: str = ""
+    keys: int = 0
 
 
 class ToolReader:
     """Reads `tools` once for all the lines that repeat them byte for byte."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Offer] = {}
+        self._known: dict[bytes, Offer | None] = {}
 
-    def read(self, raw: Raw) -> Offer:
+    def read(self, raw: Raw) -> Offer | None:
         """Their names and the text they are counted as, or None when `exact` has something to say."""
         spelled = bytes(raw)
         if not spelled:
-            return frozenset(), ""
+            return Offer()
         if spelled not in self._known:
             if len(self._known) >= _KNOWN_TOOLS_MAX:
                 self._known.clear()
@@ -42,21 +52,31 @@ class ToolReader:
         return self._known[spelled]
 
 
-def _offer(spelled: bytes) -> Offer:
+def _offer(spelled: bytes) -> Offer | None:
     try:
-        example = {"tools": loads(spelled.decode())}
-    except (ValueError, RecursionError):
+        example = {"tools": read_json(spelled)}
+    except Unreadable:
         return None
     if next(tools.declaration_findings(example), None) is not None:
         return None
-    return tools.declared(example), tools_text(example["tools"]) if example["tools"] else ""
+    text = tools_text(example["tools"]) if example["tools"] else ""
+    return Offer(tools.declared(example), text, count_keys(spelled))
 
 
-def pieces_of(example: Example, read_tools: Callable[[Raw], Offer]) -> Pieces | None:
-    """What to count of an example, or None when a rule may be broken: then `exact` decides."""
-    offer = read_tools(example.tools)
-    if offer is None or not _exchange_holds(example.messages, offer[0]):
+def pieces_of(line: bytes, read_tools: Callable[[Raw], Offer | None]) -> Pieces | None:
+    """What to count of a line, or None when a rule may be broken: then `exact` decides."""
+    try:
+        example = decode(line)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    offer = read_tools(example.tools)
+    if offer is None or count_keys(line) != example.keys() + offer.keys:
+        return None
+    return _pieces(example, offer) if _exchange_holds(example.messages, offer.names) else None
+
+
+def _pieces(example: Example, offer: Offer) -> Pieces | None:
+    """None where every answer has the weight 0."""
     said: list[Said] = []
     learns = False
     for message in example.messages:
@@ -66,13 +86,13 @@ def pieces_of(example: Example, read_tools: Callable[[Raw], Offer]) -> Pieces | 
             calls = [
                 text for call in message.tool_calls or () for text in (call.function.name, call.function.arguments)
             ]
-            refused = () if message.refusal is None else (message.refusal,)
+            refused = (message.refusal,) if message.refusal else ()
             said.append(Said(role, (message.content or "",), calls, name, (), refused))
         elif isinstance(message, Tool):
             said.append(Said(role, (message.content,), (), name, (), (message.tool_call_id,)))
         else:
             said.append(Said(role, (message.content,), (), name))
-    return Pieces(said, offer[1]) if learns else None
+    return Pieces(said, offer.text) if learns else None
 
 
 def _exchange_holds(messages: list[Message], names: frozenset[str]) -> bool:
@@ -87,12 +107,12 @@ def _exchange_holds(messages: list[Message], names: frozenset[str]) -> bool:
         elif open_calls:
             return False
         elif isinstance(message, Assistant):
-            if message.tool_calls is not None:
+            if message.tool_calls:
                 if not all(_is_plain(call.function, names) for call in message.tool_calls):
                     return False
                 open_calls = {call.id for call in message.tool_calls}
                 made |= open_calls
-            elif message.content is None and not message.refusal:
+            elif not message.content and not message.refusal:
                 return False
     return isinstance(messages[-1], Assistant)
 

@@ -14,11 +14,17 @@ from msgspec import Struct, field
 
 EXAMPLES_MIN: Final = 10  # openai.md §3.6, DOC
 EXAMPLES_ADVISED: Final = 50  # §3.6: "50–100 advised"
+EXAMPLES_PROMISING: Final = 100  # the other end of it
 IMAGES_MAX: Final = 10  # §3.2, per example
-FUNCTIONS_MAX: Final = 128  # §3.1
+IMAGE_BYTES_MAX: Final = 10 * 1000**2  # §3.2
+IMAGE_EXAMPLES_MAX: Final = 50_000  # §3.2, per file
+FUNCTIONS_MAX: Final = 128  # §3.1; SPEC has the same for tools
 # Protection, not the provider's rule. Its longest example is 65,536 tokens (§3.6): 0.3 MB of English, 0.6 MB of Chinese
-# written as \u escapes. Ten times that leaves room for escaped tool results; what is longer is no line of examples.
-LINE_BYTES_MAX: Final = 8 * 1024 * 1024
+# written as \u escapes. The largest image (10 MB, so 13.4 MB in base64) fits; what is longer is no line of examples.
+LINE_BYTES_MAX: Final = 16 * 1024 * 1024
+NAME_CHARS_MAX: Final = 64
+NAME_PATTERN: Final = r"^[^\s<|\\/>]*$"  # API, MEM
+DEPTH_MAX: Final = 100  # likewise: every reader's own limit lies elsewhere, and JSON schemas are not that deep
 KEPT_PER_CODE: Final = 50  # in a report
 TOLD_PER_CODE: Final = 100_000  # to whoever writes all of them down; for each segment
 ERRORS_MAX: Final = 1_000_000  # in a segment: one of nothing but `0` lines would keep a worker busy for minutes
@@ -40,11 +46,12 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     # §3.1, §3.9 "Unexpected file format"
     "unsupported_format": (
         E,
-        "This looks like {found}. Data is JSONL of chats, preference pairs or items; of chats a line is {chat}",
+        "This looks like {found}. Data is JSONL of chats, pairs or items; a line of chats is {chat}. {advice}",
     ),
     "empty_file": (E, "There is no example in this file."),  # §3
     "too_few_examples": (E, "At least 10 examples are needed; there are only {examples}."),  # §3.6 invalid_n_examples
     "few_examples": (W, "There are {examples} examples; 50 to 100 are advised to begin with."),  # §3.6 DOC
+    "too_many_image_examples": (E, "{examples} examples have images; 50,000 are allowed."),  # §3.2
     "whole_invalid": (E, "The dataset this is a part of has errors; its own report names them."),  # OURS
     "empty_part": (E, "The dataset this is a part of has too few examples to be cut like this."),  # OURS
     "too_many_classes": (E, "There are more than 10,000 different answers: they are no classes to cut by."),  # OURS
@@ -56,12 +63,16 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "line_too_long": (E, "The line is longer than {limit_mib} MiB and was not read."),  # OURS, see above
     "invalid_utf8": (E, "The line is not valid UTF-8 (byte {byte})."),  # §3
     "invalid_json": (E, "The line is not valid JSON: {reason}."),  # §3, §3.9
-    "nested_too_deep": (E, "The line is nested too deeply to be read."),  # OURS
+    "byte_order_mark": (E, "The line begins with a byte order mark; only the file may."),  # RFC 8259 §8.1
+    "duplicate_key": (E, "An object has the key {key} twice; one of its values would be lost."),  # RFC 8259 §4
+    "nested_too_deep": (E, "Lists and objects lie in each other more than {depth} deep."),  # OURS, see above
     "not_an_object": (E, "The line is not a JSON object."),  # §3.7 data_type
     "empty_line": (W, "The line is empty; it is skipped."),  # OURS
     "lone_surrogate": (W, "A \\u escape is half a character; it counts as the replacement character."),  # OURS
     # The example.
-    "missing_messages": (E, "There is no 'messages'; the line looks like {found}."),  # §3.1: mixed shapes fail
+    "other_format": (E, "This line looks like {found}, the file like {expected}; a file has one format."),  # §3.1
+    "missing_messages": (E, "There is no 'messages'; the line looks like {found}."),  # §3.1
+    "empty_completion": (E, "'completion' is empty: there is nothing to learn from."),  # §4.2, 4: removed
     "empty_messages": (E, "'messages' is empty."),  # §3.1: at least one
     "wrong_type": (E, "{what} must be {expected}."),  # §3.1, the schema
     "missing_key": (E, "{what} is missing."),  # §3.1, the schema; §3.9 "Discriminator 'role' is missing"
@@ -76,6 +87,8 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     # §3.6: truncated from the end
     "example_too_long": (W, "{tokens} tokens; a limit of {limit} cuts off the last {lost} ({share} %), answer first."),
     # The message.
+    # API, MEM
+    "name_format": (W, "'name' should have at most 64 characters, none of them a space or one of < | \\ / >."),
     "unknown_role": (E, "{role} is no role: use system, developer, user, assistant, tool or function."),  # §3.1
     "missing_content": (E, "'content' is missing; only an assistant that calls or refuses may leave it out."),  # §3.1
     "empty_content": (W, "'content' is empty."),  # §3.7 missing_content
@@ -84,12 +97,16 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "unknown_part": (E, "A part of 'content' must have the type 'text' or 'image_url'."),  # §3.2
     "image_not_user": (E, "An image is allowed in user messages only."),  # §3.2: none in assistant messages; SPEC
     "image_url_invalid": (E, "'url' must be an http(s) or a data: URL."),  # §3.2
+    # §3.2: all these are skipped by the provider, not refused
+    "image_format": (W, "The data: URL holds no JPEG, PNG or WEBP in base64; the image will be skipped."),
+    "image_not_rgb": (W, "The PNG is {colours}, not RGB or RGBA; the image may be skipped."),
+    "image_too_large": (W, "The image has {megabytes} MB; above 10 MB it is skipped."),
     "too_many_images": (W, "There are {images} images; 10 an example are allowed."),  # §3.2; 64 at Azure
     # Tools.
     "not_a_function": (E, "'type' must be 'function'."),  # §3.1
     # SPEC FunctionObject
     "function_name_format": (W, "A function's name should be 1 to 64 letters, digits, '_' or '-'."),
-    "too_many_functions": (E, "There are {functions} functions; at most 128 are allowed."),  # §3.1
+    "too_many_functions": (E, "There are {functions} functions; at most 128 are allowed."),  # §3.1; SPEC, of tools
     # §3.1: a JSON string
     "arguments_not_json": (E, "'arguments' is a string but not JSON: the model would learn to make broken calls."),
     "arguments_double_encoded": (W, "'arguments' is JSON encoded twice."),  # §7, seen in real data

@@ -7,14 +7,11 @@ Nothing but a line is ever held. Most lines take the fast path (`plain`); a line
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from msgspec import MsgspecError
-
-from service.datasets.rules import counting, exact, formats, items, pairs, plain
+from service.datasets.rules import completions, counting, exact, formats, items, pairs, plain
 from service.datasets.rules.counting import Count, Pieces
 from service.datasets.rules.lines import Line, Placed, Unreadable, has_lone_surrogate, read_json
 from service.datasets.rules.partial import MARK_BYTES, Counts, Partial, Question
 from service.datasets.rules.problems import LINE_BYTES_MAX, RULES, Severity, Tell, problem
-from service.datasets.rules.shapes import decode
 from service.datasets.rules.strings import Strings, tokens
 
 
@@ -29,6 +26,7 @@ SHAPES: Final = {
     formats.CHAT: Shape(exact.findings, counting.pieces_of),
     formats.PREFERENCE: Shape(pairs.findings, pairs.pieces_of),
     formats.REINFORCEMENT: Shape(items.findings, counting.pieces_of),
+    formats.COMPLETION: Shape(completions.findings, completions.pieces_of),
 }
 """The formats whose lines are read."""
 
@@ -61,7 +59,7 @@ class Tally:
         if line is None:
             self._say(number, "", "line_too_long", limit_mib=LINE_BYTES_MAX // 1024**2)
             return
-        pieces = self._plain_pieces(line) if self._is_chat else None
+        pieces = plain.pieces_of(line, self._tools.read) if self._is_chat else None
         if pieces is None:
             pieces = self._exact_pieces(number, line)
         if pieces is not None:
@@ -69,12 +67,6 @@ class Tally:
 
     def _say(self, number: int, pointer: str, code: str, /, **facts: Any) -> None:
         self.found.problems.add(problem(number, pointer, code, **facts), self._tell)
-
-    def _plain_pieces(self, line: bytes) -> Pieces | None:
-        try:
-            return plain.pieces_of(decode(line), self._tools.read)
-        except (MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
 
     def _exact_pieces(self, number: int, line: bytes) -> Pieces | None:
         """The pieces of an example without an error; whatever there is to say about it becomes a problem."""
@@ -90,17 +82,15 @@ class Tally:
             sound = sound and RULES[finding.code][0] is Severity.WARNING
         if halved:
             self._say(number, "", "lone_surrogate")
-        try:
-            return self._shape.pieces_of(example) if sound else None
-        except RecursionError:  # tools that could just be read cannot always be written
-            self._say(number, "", "nested_too_deep")
-            return None
+        return self._shape.pieces_of(example) if sound else None
 
     def _add(self, number: int, pieces: Pieces) -> None:
         found = self.found
         found.messages.add(len(pieces.said))
-        found.without_system += not pieces.has("system", "developer")
-        found.without_user += not pieces.has("user")
+        found.image_examples += any(said.images for said in pieces.said)
+        if pieces.framed:
+            found.without_system += not pieces.has("system", "developer")
+            found.without_user += not pieces.has("user")
         weight = counting.weigh(pieces, self._strings.count, self._strings.unit, self._roles)
         for place, counts in enumerate(self._counts):
             total = tokens(weight.tokens, place)
