@@ -1,5 +1,6 @@
 """The provider's objects as the rest of the service sees them: plain values, nothing of the SDK."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 TERMINAL_STATUSES: Final = frozenset({"succeeded", "failed", "cancelled"})
+_FINGERPRINT_LENGTH_MAX: Final = 512  # an index holds at most 2,704 bytes, and a character may have four
 SUBMISSION_KEY: Final = "tuneplane_submission"  # the one entry of a job's metadata that is ours
 
 
@@ -104,8 +106,12 @@ class RemoteEvent:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for the same event in whatever call: time, text and step (openai-python#938)."""
-        return f"{int(self.created_at.timestamp())}|{self.message}|{self.data.get('step', '')}"
+        """Equal for the same event in whatever call: time, text and step (openai-python#938); long ones by their hash.
+
+        Words have no end: moderation names every line it flags (openai.md §3.9).
+        """
+        told = f"{int(self.created_at.timestamp())}|{self.message}|{self.data.get('step', '')}"
+        return told if len(told) <= _FINGERPRINT_LENGTH_MAX else hashlib.sha256(told.encode()).hexdigest()
 
 
 class Answer(StrEnum):

@@ -1,5 +1,6 @@
 """Following many jobs by asking little, each event once, and looking sooner at what somebody watches or is told of."""
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +133,18 @@ def test_jobs_that_had_ended_when_they_were_found_end_with_all_they_have_to_tell
 
 
 # -------------------------------------------------------------------------------------------------------------- events
+def test_a_job_whose_failure_takes_many_words_ends_with_all_of_them(site: Site) -> None:
+    """More than an index of the database can hold."""
+    words = random.Random(0)
+    flagged = ", ".join(str(words.randrange(10**9)) for _ in range(5_000))
+    site.emulator.http.post("/_emulator/fates", json={"kind": "fails", "message": f"Flagged lines: {flagged}"})
+    fleet = site.fleet(1)
+    site.emulator.advance(3600)
+    fleet.follow()
+    assert fleet.states() == {State.FAILED: 1}
+    assert [event.message for event in fleet.events()].count(f"Flagged lines: {flagged}") == 1
+
+
 def test_each_event_is_told_once_in_order_and_numbered_without_gaps(site: Site) -> None:
     """Although the provider tells it twice, under another id each time, and claims that more follows."""
     fleet = site.fleet(1)

@@ -184,8 +184,8 @@ def _event(told: FineTuningJobEvent) -> RemoteEvent:
     return RemoteEvent(
         id=told.id,
         created_at=instant(told.created_at),
-        level=told.level,
-        type=told.type or "message",
-        message=storable(told.message),
+        level=word(told.level) or "info",
+        type=word(told.type) or "message",
+        message=storable(told.message or ""),
         data=storable(data),
     )

@@ -8,12 +8,13 @@ _WORD_LENGTH_MAX: Final = 128
 
 
 def storable(told: Any) -> Any:
-    """What Postgres can keep of the provider's words: no U+0000, and no NaN or infinity, which a lost training tells.
+    """What Postgres can keep of the provider's words: no U+0000, no half of a character, no NaN or infinity.
 
-    A word that cannot be kept must not keep a job from being charged and ended.
+    Whoever cuts a message short may cut a character in two, and a lost training tells of NaN. A word that cannot be
+    kept must not keep a job from being charged and ended.
     """
     if isinstance(told, str):
-        return told.replace("\0", "\ufffd")
+        return told.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(told, float):
         return told if math.isfinite(told) else None
     if isinstance(told, dict):
