@@ -132,6 +132,21 @@ def test_jobs_that_had_ended_when_they_were_found_end_with_all_they_have_to_tell
     assert fleet.team.member.get(f"/v1/jobs/{fleet.shown[-1]}/metrics").json()["data"]
 
 
+def test_a_job_that_was_asked_in_vain_is_left_alone_for_its_pause_whatever_the_list_says(site: Site) -> None:
+    """It has succeeded, but its model has no name yet: asked at each list, it would be given up within minutes."""
+    fleet = site.fleet(JOBS)
+    site.emulator.advance(3600)
+    fleet.change(provider_status="succeeded", attempts=3)
+    fleet.make_due(seconds=300)
+    fleet.make_due(only=JOBS - 1)
+    flows.follow(fleet.jobs)
+    assert fleet.states() == {State.SUCCEEDED: JOBS - 1, State.VALIDATING_FILES: 1}
+    assert [row.attempts for row in fleet.rows()][-1] == 3
+    fleet.make_due(seconds=0.9)
+    fleet.follow()
+    assert fleet.states() == {State.SUCCEEDED: JOBS}
+
+
 # -------------------------------------------------------------------------------------------------------------- events
 def test_a_job_whose_failure_takes_many_words_ends_with_all_of_them(site: Site) -> None:
     """More than an index of the database can hold."""

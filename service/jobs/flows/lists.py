@@ -75,6 +75,8 @@ def _compare(seen: Sequence[Sight], told: Mapping[str, RemoteJob]) -> News:
     quiet: dict[Sight, float] = {}
     for one in seen:
         remote = told.get(one.provider_job_id or "")
+        if one.was_asked_in_vain and not one.is_due:
+            continue  # its pause grows with each try; and what the list shows is most likely what stopped us
         if has_changed(one, remote) or (_is_soon(one) and _wants_events(one, remote)) or (one.is_due and not remote):
             news[one.id] = (one, remote)
         elif remote and _is_soon(one):

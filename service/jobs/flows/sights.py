@@ -34,6 +34,7 @@ class Sight:
     events_asked_at: datetime | None
     is_watched: bool
     fence: int
+    attempts: int  # since the last progress
     due_at: datetime
     due_in_seconds: float
 
@@ -45,6 +46,10 @@ class Sight:
     @property
     def is_due(self) -> bool:
         return self.due_in_seconds <= 0
+
+    @property
+    def was_asked_in_vain(self) -> bool:
+        return self.attempts > 0
 
     @property
     def untouched(self) -> Untouched:
@@ -87,6 +92,7 @@ def _sights() -> Select[*tuple[Any, ...]]:
         Job.events_asked_at,
         func.coalesce(Job.watched_until > now, False).label("is_watched"),
         Job.fence,
+        Job.attempts,
         Job.due_at,
         cast(func.extract("epoch", Job.due_at - now), Double).label("due_in_seconds"),
     )
