@@ -60,7 +60,8 @@ def _run_tick(claimed: work.Claim) -> None:
         name = work.recording(session, ticks.Tick, claimed).name
     try:
         if name in TICKS:
-            TICKS[name][1]()
+            with ticks.held(claimed):
+                TICKS[name][1]()
     finally:
         with unit_of_work(SYSTEM) as session:
             tick = work.recording(session, ticks.Tick, claimed)

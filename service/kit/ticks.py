@@ -1,5 +1,8 @@
 """Periodic work: one row a tick, claimed like any other work, so that many dispatchers share it without a leader."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -7,8 +10,12 @@ from sqlalchemy import String, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from service.kit.db import Base
-from service.kit.work import Kind, Work
+from service.kit import work
+from service.kit.db import Base, unit_of_work
+from service.kit.errors import Unavailable
+from service.kit.identity import SYSTEM
+from service.kit.settings import settings
+from service.kit.work import Claim, Kind, StaleClaim, Work
 
 _NAMESPACE = UUID("6f2f7f3c-7a3e-4c55-9f0e-5d1d6c1f2a10")
 
@@ -41,3 +48,26 @@ def install(session: Session, schedule: list[Schedule]) -> None:
         session.execute(
             statement.on_conflict_do_update(index_elements=["id"], set_={"every_seconds": entry.every_seconds})
         )
+
+
+@contextmanager
+def held(claimed: Claim) -> Iterator[None]:
+    """Renew the lease of a tick while it runs, however long that takes.
+
+    Else others would run it at the same time, each stale when it ends, until it counts as poison and never runs again.
+    """
+    over = threading.Event()
+
+    def renew() -> None:
+        with suppress(StaleClaim):
+            while not over.wait(settings().lease_seconds / 3):
+                with suppress(Unavailable), unit_of_work(SYSTEM) as session:
+                    work.renew(session, Tick, claimed)
+
+    renewing = threading.Thread(target=renew, daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        over.set()
+        renewing.join()

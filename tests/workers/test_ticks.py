@@ -10,6 +10,7 @@ from service.kit import ticks
 from service.kit.db import unit_of_work
 from service.kit.identity import SYSTEM
 from service.kit.ticks import Schedule, Tick
+from tests.until import until
 from workers.schedule import TICKS, run_ticks
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -64,6 +65,21 @@ def test_a_tick_that_fails_is_due_again_and_does_not_end_the_process(
     run_ticks([row_id])  # the dispatcher calls this too, while the broker is away
     assert tick(row_id).lease_until is None
     assert tick(row_id).attempts == 0
+
+
+def test_a_tick_that_outlasts_its_lease_is_nobody_elses_meanwhile(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row_id, renewed = installed(name), []
+
+    def outlast() -> None:
+        lease = tick(row_id).lease_until
+        assert lease is not None
+        until(lambda: (tick(row_id).lease_until or lease) > lease, what="the lease to be renewed")
+        renewed.append(lease)
+
+    monkeypatch.setitem(TICKS, name, (60.0, outlast))
+    run_ticks([row_id])
+    assert len(renewed) == 1
+    assert (tick(row_id).lease_until, tick(row_id).attempts) == (None, 0)
 
 
 @pytest.mark.parametrize("chore", TICKS)
