@@ -56,6 +56,21 @@ def test_a_second_job_is_cancelled_in_one_round_and_told_once(team: Team, emulat
     assert len(emulator.jobs_of(job["id"])) == 2
 
 
+def test_a_second_job_that_the_provider_will_not_end_hides_no_other(team: Team, emulator: Emulator) -> None:
+    job = team.accepted(team.ready())
+    team.job_in(job["id"], "succeeded")
+    other, stubborn = create_another(team, job["id"]), create_another(team, job["id"])  # met the newest first
+    fault = emulator.fault(kind="status", status=400, method="POST", path=f"/{stubborn.id}/cancel$", times=None)
+    try:
+        sweep_jobs()
+    finally:
+        emulator.http.delete(f"/_emulator/faults/{fault}")
+    assert [stray(one) is not None for one in (stubborn, other)] == [True, True]
+    until(lambda: gateway.get_job(credentials()[1], stubborn.id).is_over, within=20, what="its end by itself")
+    sweep_jobs()
+    assert stray(stubborn).settled_at is not None  # type: ignore[union-attr]
+
+
 def test_a_second_job_that_has_trained_is_a_second_bill_and_the_ledger_has_it(team: Team, emulator: Emulator) -> None:
     job = team.accepted(team.ready())
     team.job_in(job["id"], "succeeded")

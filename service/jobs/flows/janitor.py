@@ -16,10 +16,12 @@ from service import catalog, connections, costs, tenants
 from service.jobs import progress, rules
 from service.jobs.flows.outcomes import adopt
 from service.jobs.hours import PAID_BY_HOUR, Told, seconds_trained
+from service.jobs.measures import of_event
 from service.jobs.models import Job, StrayJob
 from service.jobs.rules import State
 from service.kit import clock, logs
 from service.kit.db import unit_of_work
+from service.kit.errors import Unavailable
 from service.kit.identity import WORKER, worker_for
 from service.kit.locks import try_lock
 from service.kit.sealing import SealingError
@@ -57,7 +59,7 @@ def each_account(sweep: Callable[[UUID, Credentials], None]) -> None:
             with unit_of_work(WORKER) as session:
                 credentials = connections.credentials(session, connection_id)
             sweep(connection_id, credentials)
-        except (ProviderError, SealingError) as error:
+        except (ProviderError, SealingError, Unavailable) as error:
             log.warning("janitor.account_skipped", connection=str(connection_id), reason=str(error))
 
 
@@ -67,10 +69,13 @@ def _sweep_account(connection_id: UUID, credentials: Credentials) -> None:
     owners = _owners(one.key for one in recent)
     for remote in recent:
         owner = owners.get(remote.key or "")
-        if owner is None:
-            _tell_unknown(connection_id, remote)
-        elif owner.provider_job_id != remote.id or owner.connection != connection_id:
-            _settle(connection_id, credentials, owner, remote)
+        try:
+            if owner is None:
+                _tell_unknown(connection_id, remote)
+            elif owner.provider_job_id != remote.id or owner.connection != connection_id:
+                _settle(connection_id, credentials, owner, remote)
+        except (ProviderError, Unavailable) as error:  # one the provider will not end must not keep it from the others
+            log.warning("janitor.job_skipped", provider_job_id=remote.id, reason=str(error))
 
 
 def _owners(keys: Iterable[str | None]) -> dict[str, _Owner]:
@@ -136,9 +141,8 @@ def _end_duplicate(connection_id: UUID, credentials: Credentials, owner: _Owner,
 def _trained(credentials: Credentials, owner: _Owner, remote: RemoteJob) -> tuple[int, bool]:
     """Tokens, or seconds where training is paid by the hour, and whether they are our reckoning."""
     events = gateway.new_events(credentials, remote.id)
-    steps = [event.data for event in events]
-    told = [(data["step"], data["total_steps"]) for data in steps if data.get("step") and data.get("total_steps")]
-    step, total = max(told, default=(0, 0))
+    steps = [measured for event in events if (measured := of_event(event.data)) is not None]
+    step, total = max(((one.step, one.total_steps) for one in steps if one.total_steps), default=(0, 0))
     with unit_of_work(worker_for(owner.team)) as session:
         job = session.get_one(Job, owner.job)
         if job.method in PAID_BY_HOUR:
