@@ -155,10 +155,14 @@ def test_an_account_that_is_refused_is_left_alone_at_once(provider: Answering, s
     assert reasons(account) == {"create": f"No: [key] is not welcome. ({code or status})"}
 
 
-def test_a_refusal_that_blames_a_field_is_not_the_accounts(provider: Answering) -> None:
+@pytest.mark.parametrize(("code", "param"), [("model_blocked", "model"), ("model_not_found", None)])
+def test_a_refusal_of_what_was_asked_is_final_and_not_the_accounts(
+    provider: Answering, code: str, param: str | None
+) -> None:
+    """Else a job that asks for a model the project may not use would wait for ever, and keep all others waiting."""
     account = provider.account()
-    provider.answer = 403, {}, refusal("Not this model.", "model_blocked", "model")
-    assert [type(one) for one in refused(create, account, times=2)] == [AccountRefused] * 2
+    provider.answer = 403, {}, refusal("Not this model.", code, param)
+    assert [type(one) for one in refused(create, account, times=2)] == [Refused] * 2
     assert reasons(account) == {}
 
 

@@ -33,8 +33,9 @@ from service.provider.openai.told import storable, word
 from service.provider.shapes import Credentials
 
 _PAUSE_SECONDS_MAX: Final = 3600.0
-_REFUSALS: Final = {400, 404, 405, 410, 413, 415, 422}  # surely no effect; whatever is not listed may have had one
+_REFUSALS: Final = {400, 403, 404, 405, 410, 413, 415, 422}  # surely no effect; whatever is not listed may have had one
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
+_MODEL_CODES: Final = {"model_not_found"}  # with 403 too, where a project may not use the model; it names no field
 _JOBS: Final = re.compile(r"\b(jobs?|fine-?tun\w+)\b", re.IGNORECASE)
 _AT_A_TIME: Final = re.compile(r"\b(active|concurrent\w*|simultaneous\w*|at (a|the same) time)\b", re.IGNORECASE)
 _A_RATE: Final = re.compile(r"\b(per|a) (second|minute|hour|day)\b", re.IGNORECASE)
@@ -140,7 +141,7 @@ def _note(name: str, error: ProviderError) -> None:
             circuit.succeeded(name)
         case RateLimited(retry_after_seconds=float(seconds)):
             circuit.open(name, error.message, seconds)
-        case AccountRefused(param=None):  # one that blames a field is about what was asked
+        case AccountRefused():
             circuit.open(name, f"{error.message} ({error.code or error.status})", settings().backoff_cap_seconds)
         case _:
             circuit.succeeded(name)
@@ -167,7 +168,8 @@ def _as_ours(credentials: Credentials) -> Iterator[None]:
 def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
     status, code = error.status_code, word(error.code)
     facts: dict[str, Any] = {"code": code, "status": status, "param": word(error.param)}
-    if status in (401, 402, 403) or code in _ACCOUNT_CODES:
+    is_about_what_was_asked = status == 403 and (facts["param"] is not None or code in _MODEL_CODES)  # noqa: PLR2004
+    if code in _ACCOUNT_CODES or (status in (401, 402, 403) and not is_about_what_was_asked):
         return AccountRefused(message, **facts)
     if status == 404:  # noqa: PLR2004 - an HTTP status reads best as itself
         return NotThere(message, **facts)
