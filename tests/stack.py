@@ -27,7 +27,7 @@ SETTINGS: Final = {
     "environment": "test",
     "pool_size": "10",
     "lease_seconds": "4",
-    "dispatch_seconds": "0.05",
+    "dispatch_seconds": "0.1",
     "rehint_seconds": "0.5",
     "rescue_after_seconds": "1",
     "provider_timeout_seconds": "3",

@@ -12,13 +12,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import event
 
 from bench.turns import end_one, let_wait
 from service import connections, jobs
 from service.jobs import turns
 from service.jobs.models import Job
 from service.kit import clock
-from service.kit.db import unit_of_work
+from service.kit.db import engine, unit_of_work
 from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
 from tests.conftest import Launch
@@ -128,6 +129,20 @@ def test_a_free_slot_is_granted_and_its_job_hinted_at_in_one_look(queue: Queue) 
     row = queue.job(job)
     assert row.slot_at is not None
     assert row.hinted_at is not None
+
+
+def test_a_look_that_finds_nothing_takes_two_units(queue: Queue) -> None:
+    """However many kinds of work there are: it is what a dispatcher does all day."""
+    Dispatcher().look()
+    units: list[object] = []
+
+    def count(unit: object) -> None:
+        units.append(unit)
+
+    event.listen(engine(), "commit", count)
+    Dispatcher().look()
+    event.remove(engine(), "commit", count)
+    assert len(units) == 2
 
 
 def test_teams_that_both_wait_take_turns(queue: Queue) -> None:
