@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service import jobs
-from service.kit import circuit, work
+from service.kit import circuit, oversight
 from service.kit.db import read_only
 from service.kit.errors import Unavailable
 from service.kit.identity import WORKER
@@ -67,7 +67,7 @@ def _due(session: Session) -> Iterator[Metric]:
     waiting = GaugeMetricFamily("finetune_due", "Rows that are due and nobody works on.", labels=["kind"])
     stuck = GaugeMetricFamily("finetune_attention", "Rows that wait for a person.", labels=["kind"])
     for step in STEPS:
-        backlog = work.backlog(session, step.kind)
+        backlog = oversight.backlog(session, step.kind)
         oldest.add_metric([step.kind.name], backlog.oldest_seconds)
         waiting.add_metric([step.kind.name], backlog.due)
         stuck.add_metric([step.kind.name], backlog.attention)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from service import audit, datasets, jobs, registry
 from service.api.deps import May
 from service.api.errors import problems
-from service.kit import clock, ids, work
+from service.kit import clock, ids, oversight
 from service.kit.bodies import Body
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import WORKER, Actor, DbRole
@@ -86,7 +86,7 @@ def list_attention(
         found = [
             _shown(prefix, row)
             for prefix, kind in _KINDS.items()
-            for row in work.asking(session, kind, limit=limit + 1)
+            for row in oversight.asking(session, kind, limit=limit + 1)
         ]
     found.sort(key=lambda one: one.since)
     return WaitingList(data=found[:limit], has_more=len(found) > limit)
@@ -101,11 +101,11 @@ def retry_attention(id: Ref, actor: MayWrite) -> Waiting:  # noqa: A002 - the pa
     prefix = id.partition("_")[0]
     kind = _KINDS.get(prefix)
     if kind is None:
-        raise work.NothingWaits(id=id)
+        raise oversight.NothingWaits(id=id)
     with unit_of_work(WORKER) as session:
-        row = work.try_again(session, kind, ids.read(prefix, id))
+        row = oversight.try_again(session, kind, ids.read(prefix, id))
         if row is None:
-            raise work.NothingWaits(id=id)
+            raise oversight.NothingWaits(id=id)
     with unit_of_work(actor) as session:
         audit.record(
             session, actor, "attention.retried", object_type=prefix, object_id=id, team_id=row.team_id,
@@ -120,7 +120,7 @@ def retry_attention(id: Ref, actor: MayWrite) -> Waiting:  # noqa: A002 - the pa
 def give_up_attention(id: Ref, body: GiveUp, actor: MayWrite) -> jobs.JobView:  # noqa: A002 - the path's own word
     """End a job as `failed`, charge what it is known to have trained and give the rest of its money back."""
     with read_only(WORKER) as session:
-        team = work.team_of(session, jobs.FOLLOW, ids.read("job", id))
+        team = oversight.team_of(session, jobs.FOLLOW, ids.read("job", id))
     if team is None:
         raise jobs.UnknownJob(job=id)
     as_team = replace(actor, db_role=DbRole.TEAM, team_id=team)

@@ -9,7 +9,7 @@ from service.api.deps import May, MayAsTeam
 from service.api.errors import problems
 from service.api.jobs import JobRef
 from service.api.once import IdempotencyKey, take_on
-from service.kit import clock, ids, work
+from service.kit import clock, ids, oversight
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import WORKER, Actor
 
@@ -78,7 +78,7 @@ def in_its_team(actor: Actor, job: str) -> Actor:
     if actor.team_id is not None:
         return actor
     with read_only(WORKER) as session:
-        team = work.team_of(session, jobs.FOLLOW, ids.read("job", job))
+        team = oversight.team_of(session, jobs.FOLLOW, ids.read("job", job))
     if team is None:
         raise jobs.UnknownJob(job=job)
     return actor.within(team)

@@ -30,7 +30,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from service.kit.errors import NotFound
 from service.kit.settings import settings
 
 
@@ -85,7 +84,8 @@ class StaleClaim(Exception):
     """Somebody else holds the row now: whatever this worker thought it did must not be written."""
 
 
-def _free(model: Any) -> ColumnElement[bool]:
+def ready(model: Any) -> ColumnElement[bool]:
+    """Rows that are due and that nobody works on."""
     now = func.statement_timestamp()  # not clock_timestamp(), which is volatile: no index could find what is due
     return and_(model.due_at <= now, unheld(model))
 
@@ -102,7 +102,7 @@ def due(session: Session, kind: Kind, *, limit: int) -> Sequence[UUID]:
     stale = func.clock_timestamp() - timedelta(seconds=settings().rehint_seconds)
     found = (
         select(model.id)
-        .where(_free(model), model.state.in_(kind.states), or_(model.hinted_at.is_(None), model.hinted_at < stale))
+        .where(ready(model), model.state.in_(kind.states), or_(model.hinted_at.is_(None), model.hinted_at < stale))
         .order_by(model.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -116,27 +116,6 @@ def due(session: Session, kind: Kind, *, limit: int) -> Sequence[UUID]:
     return ids
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How a kind of work stands: rows due and free, the oldest of them, and rows that wait for a person."""
-
-    due: int
-    oldest_seconds: float
-    attention: int
-
-
-def backlog(session: Session, kind: Kind) -> Backlog:
-    """How much of a kind is waiting."""
-    model, free = kind.model, _free(kind.model)
-    waited = func.extract("epoch", func.clock_timestamp() - func.min(model.due_at).filter(free))
-    row = session.execute(
-        select(
-            func.count().filter(free), func.coalesce(waited, 0), func.count().filter(model.attention.is_not(None))
-        ).where(model.state.in_(kind.states), or_(model.due_at.is_not(None), model.attention.is_not(None)))
-    ).one()
-    return Backlog(due=row[0], oldest_seconds=float(row[1]), attention=row[2])
-
-
 def claim(
     session: Session, kind: Kind, ids: Sequence[UUID], *, seconds: float | None = None, early: bool = False
 ) -> list[Claim]:
@@ -146,7 +125,7 @@ def claim(
     takes rows that will be due later, too.
     """
     model = kind.model
-    is_free = and_(model.due_at.is_not(None), unheld(model)) if early else _free(model)
+    is_free = and_(model.due_at.is_not(None), unheld(model)) if early else ready(model)
     free = (
         select(model.id)
         .where(model.id.in_(ids), is_free, model.state.in_(kind.states))
@@ -273,7 +252,7 @@ def back_off(row: Work, *, seconds: float | None = None, blameless: bool = False
 
 
 def ask_for_attention(row: Work, reason: str) -> None:
-    """Stop working on this row until a person settles it. It keeps its state, its money and its history."""
+    """Stop working on this row until a person settles it (kit/oversight). It keeps its state, money and history."""
     row.attention = reason
     row.attention_since = _in(0)
     row.lease_until = row.hinted_at = None
@@ -283,47 +262,6 @@ def wake(row: Work) -> None:
     """Make the row due at once, for example because a user asked for something."""
     row.due_at = _in(0)
     row.hinted_at = None
-
-
-class NothingWaits(NotFound):
-    """{id} does not wait for a person. GET /v1/attention lists what does."""
-
-    code = "nothing_waits"
-
-
-def asking(session: Session, kind: Kind, *, limit: int) -> Sequence[Any]:
-    """Rows of the kind's table that wait for a person, longest first: id, team_id, state, attention and its since."""
-    model = kind.model
-    return session.execute(
-        select(model.id, model.team_id, model.state, model.attention, model.attention_since)
-        .where(model.attention.is_not(None))
-        .order_by(model.attention_since)
-        .limit(limit)
-    ).all()
-
-
-def try_again(session: Session, kind: Kind, row_id: UUID) -> Any:
-    """Hand a row that waits for a person back to the workers; returns it as it was. None where it does not wait."""
-    model = kind.model
-    was = session.execute(
-        select(model.id, model.team_id, model.state, model.attention, model.attention_since)
-        .where(model.id == row_id, model.attention.is_not(None))
-        .with_for_update()
-    ).one_or_none()
-    if was is not None:
-        session.execute(
-            update(model)
-            .where(model.id == row_id)
-            .values(attention=None, attention_since=None, attempts=0, hinted_at=None, due_at=func.clock_timestamp()),
-            execution_options={"synchronize_session": False},
-        )
-    return was
-
-
-def team_of(session: Session, kind: Kind, row_id: UUID) -> UUID | None:
-    """Whose the row is."""
-    team: UUID | None = session.scalar(select(kind.model.team_id).where(kind.model.id == row_id))
-    return team
 
 
 def wait_until(row: Work, at: datetime) -> None:

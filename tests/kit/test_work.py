@@ -295,7 +295,7 @@ def test_what_is_due_is_found_by_its_index_however_much_is_not_due_yet() -> None
     """With a volatile clock in the condition each look, four a second, would read every row with work to do."""
     with unit_of_work(WORKER) as session:
         session.execute(text("SET LOCAL enable_seqscan = off"))  # a small table would be read whole
-        asked = select(Job.id).where(work._free(Job)).order_by(Job.due_at).limit(10)
+        asked = select(Job.id).where(work.ready(Job)).order_by(Job.due_at).limit(10)
         compiled = asked.compile(session.connection(), compile_kwargs={"literal_binds": True})
         plan = session.scalars(text(f"EXPLAIN {compiled}")).all()
     assert any("Index Cond: (due_at <=" in line for line in plan), plan
