@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from starlette.requests import Request
@@ -29,6 +29,7 @@ async def create(request: Request) -> Response:
         check_tools(body.get("tools"))
     except Malformed as malformed:
         raise invalid(f"Invalid request: {malformed}", param="messages") from None
+    _check_options(body)
     base, answer = await _answer(world, request.state.project, name, body["messages"])
     encoding = tokens.encoding_of(base.id)
     message, finish_reason = _limited(_message(answer), body, encoding)
@@ -37,6 +38,29 @@ async def create(request: Request) -> Response:
     if body.get("stream"):
         return StreamingResponse(_chunks(completion, body), media_type="text/event-stream")
     return Json(completion)
+
+
+def _check_options(body: dict[str, Any]) -> None:
+    """Those that are not ignored; raises a 400."""
+    for name, right in _OPTIONS.items():
+        if body.get(name) is not None and not right(body[name]):
+            raise invalid(f"Invalid value for '{name}'.", param=name, code="invalid_value")
+
+
+def _is_limit(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _are_stops(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+
+
+_OPTIONS: dict[str, Callable[[Any], bool]] = {
+    "max_completion_tokens": _is_limit,
+    "max_tokens": _is_limit,
+    "stop": _are_stops,
+    "stream_options": lambda value: isinstance(value, dict),
+}
 
 
 async def _answer(
@@ -76,8 +100,8 @@ def _limited(message: dict[str, Any], body: dict[str, Any], encoding: str) -> tu
         return message, "tool_calls"
     stops = body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
-        message["content"] = message["content"].partition(str(stop) or "\0")[0]
-    most = int(body.get("max_completion_tokens") or body.get("max_tokens") or 0)
+        message["content"] = message["content"].partition(stop or "\0")[0]
+    most = body.get("max_completion_tokens") or body.get("max_tokens")
     said = tokens.encode(message["content"], encoding)
     if most and len(said) > most:
         return {**message, "content": tokens.decode(said[:most], encoding)}, "length"

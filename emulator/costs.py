@@ -16,6 +16,7 @@ from emulator.pages import limit_of
 from emulator.state import World, world_of
 
 DAY_SECONDS = 86_400
+MOMENT_DIGITS_MAX = 10  # of unix seconds up to the year 2286
 GROUPS = ("project_id", "line_item")
 
 
@@ -66,7 +67,7 @@ async def costs(request: Request) -> Response:
 
 
 def _moment(given: str | None, name: str) -> int:
-    if given is None or not given.isdecimal():
+    if given is None or len(given) > MOMENT_DIGITS_MAX or not given.isdecimal():
         raise invalid(f"'{name}' must be given in unix seconds.", param=name)
     return int(given)
 

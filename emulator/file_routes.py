@@ -17,7 +17,7 @@ from emulator import ids
 from emulator.errors import Json, invalid, not_found
 from emulator.files import BYTES_MAX, PROCESSING_SECONDS, PURPOSES, RESULTS, StoredFile
 from emulator.lessons import Content
-from emulator.pages import limit_of, page
+from emulator.pages import DIGITS_MAX, limit_of, page
 from emulator.state import World, world_of
 
 
@@ -90,7 +90,8 @@ def lifetime_of(expires_after: Any) -> int:
     """The seconds of an expires_after, which a form gives as text; raises a 400."""
     given = expires_after if isinstance(expires_after, dict) else {}
     seconds = str(given.get("seconds"))
-    if given.get("anchor") != "created_at" or not seconds.isdecimal() or not 3600 <= int(seconds) <= 2_592_000:
+    is_number = len(seconds) <= DIGITS_MAX and seconds.isdecimal()
+    if given.get("anchor") != "created_at" or not is_number or not 3600 <= int(seconds) <= 2_592_000:
         message = "'expires_after' must have the anchor 'created_at' and between 3600 and 2592000 seconds"
         raise invalid(message, param="expires_after")
     return int(seconds)

@@ -20,7 +20,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     """The body as a JSON object; raises a 400."""
     try:
         body = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
         raise invalid("The body of your request must be a JSON object.")

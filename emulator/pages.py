@@ -12,11 +12,13 @@ from emulator.errors import invalid, not_found
 
 T = TypeVar("T")
 
+DIGITS_MAX = 18  # of a number in text; int() itself fails beyond 4,300
+
 
 def limit_of(request: Request, *, default: int, most: int) -> int:
     """The `limit` parameter; above `most` it is lowered to `most`, below 1 it is refused."""
     given = request.query_params.get("limit", str(default))
-    if not given.isdecimal() or int(given) < 1:
+    if len(given) > DIGITS_MAX or not given.isdecimal() or int(given) < 1:
         raise invalid(f"Invalid 'limit': expected an integer above or equal to 1, but got '{given}'.", param="limit")
     return min(int(given), most)
 

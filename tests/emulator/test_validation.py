@@ -131,3 +131,22 @@ def test_a_chat_request_is_checked_like_a_file(project: Project) -> None:
     for messages in ([], [{"content": "x"}], [{"role": "user"}]):
         body = json.dumps({"model": "gpt-4o", "messages": messages})
         assert project.http.post("/chat/completions", content=body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"max_tokens": "many"}, {"max_completion_tokens": 0}, {"stop": 5}, {"stop": [1]}, {"stream_options": "all"}],
+)
+def test_an_option_of_a_chat_request_that_is_wrong_is_refused_by_name(project: Project, option: dict[str, Any]) -> None:
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], **option}
+    answer = project.http.post("/chat/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(option)))
+
+
+def test_numbers_and_nesting_without_end_are_refused(project: Project) -> None:
+    answers = [
+        project.http.get(f"/fine_tuning/jobs?limit={'9' * 5_000}"),
+        project.http.post("/fine_tuning/jobs", content=b"[" * 200_000),
+        project.http.post("/fine_tuning/jobs", content=b'{"model":' * 200_000),
+    ]
+    assert [answer.status_code for answer in answers] == [400] * 3
