@@ -72,10 +72,10 @@ class Opening:
     until: datetime
 
 
-def enter(name: str) -> None:
-    """Ask whether a call may be made. Raises CircuitOpen, or Unavailable where nobody knows."""
+def enter(name: str) -> bool:
+    """Ask whether a call may be made; true for the trial. Raises CircuitOpen, or Unavailable where nobody knows."""
     if _trusted.get(name, 0.0) > clock.monotonic():
-        return
+        return False
     _trusted.pop(name, None)
     left = func.extract("epoch", Circuit.open_until - func.clock_timestamp())
     with unit_of_work(WORKER) as session:
@@ -87,8 +87,10 @@ def enter(name: str) -> None:
                 raise CircuitOpen(row.reason or "", retry_after_seconds=row.left)
             if not _take_trial(session, name):
                 raise CircuitOpen(row.reason or "", retry_after_seconds=_TRIAL_LOOK_SECONDS)
-        elif row is None or row.failures == 0:
+            return True
+        if row is None or row.failures == 0:
             _trusted[name] = clock.monotonic() + _TRUSTED_SECONDS
+    return False
 
 
 def _take_trial(session: Session, name: str) -> bool:
@@ -163,9 +165,7 @@ def failed(name: str, reason: str) -> None:
 
 @_never_raises
 def withdrew(name: str) -> None:
-    """Whoever was let through has not called: somebody else may be on trial."""
-    if name in _trusted:
-        return
+    """Whoever was on trial has not called: somebody else may be."""
     with unit_of_work(WORKER) as session:
         session.execute(
             update(Circuit).where(Circuit.name == name, Circuit.trial_until.is_not(None)).values(trial_until=None),

@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+from sqlalchemy import func, update
 
 from service.kit import circuit
+from service.kit.circuit import Circuit
 from service.kit.db import breaker, unit_of_work
 from service.kit.identity import WORKER
 from service.kit.ids import new_id
@@ -237,3 +240,18 @@ def test_an_answer_is_not_lost_when_its_outcome_cannot_be_noted(provider: Answer
         assert gateway.create_job(account, ORDER).id == "ftjob-1"
     finally:
         breaker.close()
+
+
+def test_a_call_that_began_before_the_circuit_opened_ends_nobodys_trial(provider: Answering) -> None:
+    """A list whose next page the account's pace holds back, while somebody else tries whether the account is well."""
+    account = provider.account()
+    name = f"{account.account}:ask"
+    with suppress(Paused), client.translated(account):
+        for _ in range(settings().circuit_failures):
+            circuit.failed(name, "away")
+        with unit_of_work(WORKER) as session:
+            session.execute(update(Circuit).where(Circuit.name == name).values(open_until=func.now()))
+        assert circuit.enter(name), "somebody is on trial"
+        raise Paused("its pace", retry_after_seconds=1)
+    with pytest.raises(circuit.CircuitOpen):
+        circuit.enter(name)

@@ -109,12 +109,12 @@ def translated(credentials: Credentials, use: Use | None = "ask") -> Iterator[No
         raise Paused(credentials.paused, retry_after_seconds=settings().backoff_cap_seconds)
     name = f"{credentials.account}:{use}"
     with _as_pause():
-        circuit.enter(name)
+        is_trial = circuit.enter(name)
     try:
         with _as_ours(credentials):
             yield
     except ProviderError as error:
-        _note(name, error)
+        _note(name, error, is_trial=is_trial)
         raise
     circuit.succeeded(name)
 
@@ -130,11 +130,12 @@ def _as_pause() -> Iterator[None]:
         raise Paused(away.message, retry_after_seconds=_DATABASE_AWAY_SECONDS) from away
 
 
-def _note(name: str, error: ProviderError) -> None:
+def _note(name: str, error: ProviderError, *, is_trial: bool) -> None:
     """What the error says of the account: that it is away, wants a pause, is refused, or that it answers."""
     match error:
-        case Paused():
-            circuit.withdrew(name)
+        case Paused():  # by the account's pace; the trial may be another's by now
+            if is_trial:
+                circuit.withdrew(name)
         case Unknown():
             circuit.failed(name, error.message)
         case TooManyJobs():  # of one base model; the account takes others
