@@ -30,6 +30,7 @@ def charge_training(
     quantity: int,  # tokens, or seconds of training where the price is by the hour
     at: datetime,
     accrued: bool = False,  # the amount was worked out by us, not told by the provider
+    beside: bool = False,  # a second provider's job for ours: what is held for the first is left alone
 ) -> Decimal:
     """Book what the provider's job cost and settle the reservation of ours with it; returns the amount.
 
@@ -44,10 +45,11 @@ def charge_training(
     if booked is not None:
         return booked
     if quantity == 0:
-        quotas.release(session, team.id, job_id)
+        if not beside:
+            quotas.release(session, team.id, job_id)
         return money.ZERO
     amount = quote(price, quantity)
-    settlement = quotas.settle(session, team.id, job_id, amount)
+    settlement = quotas.settle(session, team.id, job_id, amount, beside=beside)
     session.execute(
         insert(LedgerEntry).values(
             id=ids.new_id(),

@@ -109,16 +109,19 @@ def lock(session: Session, team_id: UUID, job_id: UUID) -> None:
     session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE)
 
 
-def settle(session: Session, team_id: UUID, job_id: UUID, actual: Decimal) -> Settlement:
+def settle(session: Session, team_id: UUID, job_id: UUID, actual: Decimal, *, beside: bool = False) -> Settlement:
     """Turn what is held for the job into `actual` spent, to whatever it comes: a bill is never refused.
 
     Not once but for each charge, because each counts: a second one, or one after a release, finds nothing held any more
-    and is an overrun. That no charge comes twice is the ledger's promise, so only `costs` calls this.
+    and is an overrun. So is one that comes `beside` the job's own: what is held waits for that. That no charge comes
+    twice is the ledger's promise, so only `costs` calls this.
     """
     row = session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE)
-    freed = row.amount if row.state == "held" else money.ZERO
+    is_kept = beside and row.state == "held"
+    freed = row.amount if row.state == "held" and not is_kept else money.ZERO
     over = actual > freed
-    row.state, row.ended_at = "settled", row.ended_at or func.now()
+    if not is_kept:
+        row.state, row.ended_at = "settled", row.ended_at or func.now()
     row.settled_amount += actual
     row.overrun = row.overrun or over
     _move(session, row, freed=freed, spent=actual)

@@ -69,6 +69,20 @@ def test_a_charge_settles_what_was_held() -> None:
     assert figures(team) == {"limit": "10.00", "spent": "1.50", "held": "0.00", "left": "8.50"}
 
 
+def test_a_bill_beside_a_jobs_own_leaves_what_is_held_for_it() -> None:
+    team = a_funded_team("10")
+    job_id = hold(team, "6")
+    assert charge(team, job_id, 0, beside=True) == 0
+    assert charge(team, job_id, 500_000, beside=True) == Decimal("1.5")
+    assert figures(team) == {"limit": "10.00", "spent": "1.50", "held": "6.00", "left": "2.50"}
+    assert charge(team, job_id, 1_000_000) == 3
+    assert figures(team) == {"limit": "10.00", "spent": "4.50", "held": "0.00", "left": "5.50"}
+    assert charge(team, job_id, 500_000, beside=True) == Decimal("1.5")
+    seen = sums(team)
+    assert (seen.reserved, seen.held) == (Decimal(0), Decimal(0))
+    assert seen.spent == seen.settled == seen.ledger == 6
+
+
 def test_a_charge_told_twice_is_booked_once_and_answers_the_same() -> None:
     team = a_funded_team("10")
     job_id = hold(team, "6")

@@ -84,6 +84,23 @@ def test_a_second_job_that_has_trained_is_a_second_bill_and_the_ledger_has_it(te
     assert (team.budget()["held"], Decimal(team.budget()["spent"])) == ("0.00", billed)
 
 
+def test_a_second_bill_leaves_what_is_held_for_the_job_that_still_runs(team: Team, emulator: Emulator) -> None:
+    job = team.accepted(team.ready(), n_epochs=20)
+    team.job_in(job["id"], "running")
+    team.member.post(f"/v1/jobs/{job['id']}/pause")
+    team.job_in(job["id"], "paused")
+    held = team.budget()["held"]
+    extra = create_another(team, job["id"])
+    _, account = credentials()
+    until(lambda: gateway.get_job(account, extra.id).status == "succeeded", within=20, what="the second job's end")
+    sweep_jobs()
+    assert (team.budget()["held"], Decimal(team.budget()["spent"]) > 0) == (held, True)
+    team.member.post(f"/v1/jobs/{job['id']}/resume")
+    team.job_in(job["id"], "succeeded")
+    billed = sum(Decimal(one["cost_units"]) for one in emulator.jobs_of(job["id"])) / 1_000_000
+    assert (team.budget()["held"], Decimal(team.budget()["spent"])) == ("0.00", billed)
+
+
 def test_a_job_nobody_recorded_is_adopted(team: Team, emulator: Emulator) -> None:
     first = team.job_in(team.accepted(team.ready())["id"], "succeeded")
     lost = given_up(team, first)

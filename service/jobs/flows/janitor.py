@@ -174,6 +174,7 @@ def _charge(connection_id: UUID, owner: _Owner, remote: RemoteJob, quantity: int
                 quantity=quantity,
                 at=at,
                 accrued=accrued,
+                beside=True,
             )
     with unit_of_work(WORKER) as session:
         session.execute(update(StrayJob).where(*_is(connection_id, remote)).values(settled_at=at))
