@@ -1,5 +1,7 @@
 """What every request body has in common."""
 
+import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -11,16 +13,21 @@ _INSTANT_MIN: Final = datetime(1, 1, 2, tzinfo=UTC)
 _INSTANT_MAX: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
 
+_DEPTH_MAX: Final = 100  # of lists and objects in a field; Pydantic and Python's stack give up soon after
+_UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")  # U+0000, and halves of a pair, which are no text at all
+
+
 class Body(BaseModel):
-    """A request body: unknown fields are refused, and so is U+0000, which Postgres cannot store in any text."""
+    """A request body: unknown fields are refused, and so is what Postgres cannot store or nobody can read back."""
 
     model_config = ConfigDict(extra="forbid")
 
     @field_validator("*", mode="before")
     @classmethod
     def _is_storable(cls, value: object) -> object:
-        if _holds_nul(value):
-            raise ValueError("the character U+0000 cannot be stored")
+        why = _not_storable(value)
+        if why is not None:
+            raise ValueError(why)
         return value
 
 
@@ -33,12 +40,22 @@ def _can_be_read_back(value: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(_can_be_read_back)]  # any instant that comes in from outside
 
 
-def _holds_nul(value: object) -> bool:
-    match value:
-        case str():
-            return "\x00" in value
-        case dict():
-            return any(_holds_nul(key) or _holds_nul(inner) for key, inner in value.items())
-        case list():
-            return any(map(_holds_nul, value))
-    return False
+def _not_storable(value: object) -> str | None:
+    """What is wrong with a value as JSON has it, level by level; None: nothing. Python's reads NaN and infinity too."""
+    level = [value]
+    for _ in range(_DEPTH_MAX):
+        deeper: list[object] = []
+        for one in level:
+            match one:
+                case str() if found := _UNSTORABLE.search(one):
+                    return f"the character U+{ord(found[0]):04X} cannot be stored"
+                case float() if not math.isfinite(one):
+                    return "a number must be finite"
+                case dict():
+                    deeper += [*one.keys(), *one.values()]
+                case list():
+                    deeper += one
+        if not deeper:
+            return None
+        level = deeper
+    return f"it must not be nested deeper than {_DEPTH_MAX} levels"
