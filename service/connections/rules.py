@@ -2,10 +2,15 @@
 
 import re
 from enum import StrEnum
+from ipaddress import IPv6Address
 from typing import Final
 
-# No user or password: the key is kept sealed. No query or fragment: the SDK appends its paths.
-_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#@]*)?")
+# No user or password: the key is kept sealed. No query or fragment: the SDK appends its paths. Nothing that the HTTP
+# client cannot take apart: every worker that comes by such an account would break off, the janitor at all others too.
+_BASE_URL: Final = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[(?P<v6>[0-9A-Fa-f:.]+)\])(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
+)
+_PORT_MAX: Final = 65_535
 PACE_MIN: Final = 20  # requests a minute: with fewer, looking at a job takes more calls than may be made at once
 
 
@@ -37,4 +42,10 @@ class TestFailure(StrEnum):
 
 def is_base_url(text: str) -> bool:
     """Whether `text` can be the address that a provider's paths are appended to."""
-    return _BASE_URL.fullmatch(text) is not None
+    found = _BASE_URL.fullmatch(text)
+    if found is None or int(found["port"] or 0) > _PORT_MAX:
+        return False
+    try:
+        return found["v6"] is None or bool(IPv6Address(found["v6"]))
+    except ValueError:
+        return False

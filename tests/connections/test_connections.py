@@ -176,7 +176,8 @@ def test_an_address_of_a_provider(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["", "api.openai.com", "ftp://x/v1", "file:///etc/passwd", "https://user:pw@host/v1", "https://host/v1?x=1",
-     "https://host/v1#x", "https://host/a b", "https://", "https://host/v1\n"],
+     "https://host/v1#x", "https://host/a b", "https://", "https://host/v1\n",
+     "https://a:b:c/v1", "https://host:99999/v1", "https://[::::/v1", "https://[1::2::3]/v1", "https://host/v1\x7f"],
 )  # fmt: skip
 def test_no_address_of_a_provider(address: str) -> None:
     assert not is_base_url(address)
