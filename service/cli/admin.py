@@ -16,10 +16,10 @@ from rich.console import Console
 from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
-from service import catalog, connections, tenants
+from service import catalog, connections, jobs, tenants
 from service.kit import clock
 from service.kit.db import unit_of_work
-from service.kit.identity import CLI
+from service.kit.identity import CLI, WORKER
 from service.kit.ids import read, show
 from service.kit.settings import settings
 
@@ -135,9 +135,11 @@ def replace_provider_key(
     api_key_file: KeyFile = None,
     api_key: KeyValue = None,
 ) -> None:
-    """Seal another key for a provider's account, the old one being expired or exposed."""
+    """Seal another key for a provider's account, the old one being expired or exposed. Jobs that waited are tried."""
     with unit_of_work(CLI) as session:
         connections.replace_key(session, CLI, connection_name, _provider_key(api_key_file, api_key))
+        account = connections.show_connection(session, connection_name)
+    _wake_jobs(account)
     tell.print(f"The connection {connection_name} has a new key.")
 
 
@@ -167,10 +169,18 @@ def pause_connection(
 
 @app.command()
 def resume_connection(connection: Annotated[str, typer.Argument(help="Id or name of the connection.")]) -> None:
-    """End the pause of a provider account and try again whatever did not work. Jobs follow within five minutes."""
+    """End the pause of a provider account and try again whatever did not work. Jobs that waited are tried."""
     with unit_of_work(CLI) as session:
         connections.resume(session, CLI, connection)
+        account = connections.show_connection(session, connection)
+    _wake_jobs(account)
     tell.print(f"{connection} is used again.")
+
+
+def _wake_jobs(account: connections.ConnectionView) -> None:
+    """After the commit, and in a unit of its own: only workers may touch the jobs of all teams."""
+    with unit_of_work(WORKER) as session:
+        jobs.wake_all(session, read("conn", account.id))
 
 
 def _make_key(session: Session, role: PlatformRole, name: str, *, expires_in_days: int | None) -> str:

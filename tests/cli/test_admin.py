@@ -4,15 +4,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import update
 
 from service import connections, tenants
 from service.cli import main
 from service.cli.local import LocalStack
+from service.jobs.models import Job
 from service.kit import clock
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import AUTH, CLI, WORKER, Actor
@@ -20,7 +23,8 @@ from service.kit.ids import read
 from service.kit.settings import settings
 from service.provider.shapes import Credentials
 from service.tenants.errors import KeyRevoked
-from tests.stack import in_this_process
+from tests.jobs.factories import Desk, training_costs
+from tests.stack import conversations, in_this_process
 
 PROVIDER_KEY = "sk-canary-admin-cli"
 
@@ -156,6 +160,23 @@ def test_an_account_is_paused_and_resumed_without_an_api(admin: Admin) -> None:
     assert "paused" not in admin("list-connections").out
     unknown = admin("pause-connection", "nobodys", "--reason", "x")
     assert (unknown.code, "no connection 'nobodys'" in unknown.err) == (1, True)
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize("command", ["resume-connection default", "replace-provider-key"])
+def test_jobs_that_waited_for_an_account_are_tried_at_once(admin: Admin, command: str) -> None:
+    to_emulator = ("--kind", "compatible", "--base-url", "http://127.0.0.1:1/v1", "--provider", "emulator")
+    assert admin("bootstrap", *to_emulator, provider_api_key=PROVIDER_KEY).code == 0
+    training_costs("3")
+    desk = Desk()
+    job = desk.submit(desk.shelf.checked(conversations()))
+    with unit_of_work(WORKER) as session:
+        later = clock.now() + timedelta(minutes=5)
+        session.execute(update(Job).where(Job.id == job.id).values(slot_at=clock.now(), due_at=later))
+    assert admin(*command.split(), provider_api_key="sk-fresh").code == 0
+    due_at = desk.row(job).due_at
+    assert due_at is not None
+    assert due_at <= clock.now()
 
 
 @pytest.mark.usefixtures("migrated")
