@@ -30,11 +30,19 @@ def resolve(
     Only the team's own are known: what another team tuned does not exist. Raises UnknownTunedModel, the registry's
     errors, TunedModelElsewhere, and what stands in the way of training the base model.
     """
-    tuned = _tuned(session, team, model)
-    if tuned is not None and tuned.connection_id != connection.id:
+    tuned = _registered(session, team, model)
+    if tuned is None:
+        try:
+            return trainable(session, team, connection.provider, at, model=model, method=method), None
+        except catalog.UnknownBaseModel:  # `ft:…`, but not every provider names a tuned model so
+            tuned = queries.tuned_by_job(session, team.id, model) or registry.tuned_by_id(session, team.id, model)
+            if tuned is None and not model.startswith("ft:"):
+                raise
+    if tuned is None:
+        raise UnknownTunedModel(model=model, pointer=POINTER)
+    if tuned.connection_id != connection.id:
         raise TunedModelElsewhere(model=tuned.model, connection=connection.name, pointer=POINTER)
-    base = trainable(session, team, connection.provider, at, model=tuned.base_model if tuned else model, method=method)
-    return base, tuned.model if tuned else None
+    return trainable(session, team, connection.provider, at, model=tuned.base_model, method=method), tuned.model
 
 
 def trainable(
@@ -46,15 +54,10 @@ def trainable(
     return base
 
 
-def _tuned(session: Session, team: tenants.TeamFacts, model: str) -> registry.TunedModel | None:
+def _registered(session: Session, team: tenants.TeamFacts, model: str) -> registry.TunedModel | None:
     registered = _REGISTERED.fullmatch(model)
-    if registered is not None:
-        which = registered["which"] or "production"
-        number = int(which) if _NUMBER.fullmatch(which) else which
-        return registry.tuned_model(session, team.id, registered["name"], number, pointer=POINTER)
-    if not model.startswith("ft:"):
+    if registered is None:
         return None
-    known = queries.tuned_by_job(session, team.id, model) or registry.tuned_by_id(session, team.id, model)
-    if known is None:
-        raise UnknownTunedModel(model=model, pointer=POINTER)
-    return known
+    which = registered["which"] or "production"
+    number = int(which) if _NUMBER.fullmatch(which) else which
+    return registry.tuned_model(session, team.id, registered["name"], number, pointer=POINTER)

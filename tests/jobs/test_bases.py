@@ -64,6 +64,16 @@ def test_a_model_of_the_teams_own_job_is_trained_on_at_its_base_models_price(des
     assert ordered(job).model == tuned(desk, "a")
 
 
+def test_a_job_that_went_on_from_a_model_is_brought_again_whatever_the_provider_calls_that(
+    desk: Desk, chats: UUID
+) -> None:
+    model = f"gpt-4o-mini-2024-07-18.ft-{desk.team.slug}"  # as Azure names them
+    made_by(desk, chats, model, register="keeper")
+    job = desk.submit(chats, model="registry:keeper")
+    again = desk.ask(jobs.clone, job, jobs.CloneRequest())
+    assert (job.start_from, again.start_from, again.base_model) == (model, model, job.base_model)
+
+
 def ordered(job: Job) -> JobOrder:
     """What a worker would send to the provider, once the job has its turn."""
     with unit_of_work(WORKER) as session:
