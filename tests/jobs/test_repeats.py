@@ -102,6 +102,13 @@ def test_any_job_is_cloned_with_changes(desk: Desk, dataset: UUID) -> None:
     assert (new.origin, new.origin_id) == ("clone", old.id)
 
 
+@pytest.mark.parametrize("changes", [{"n_epochs": 5}, {"hyperparameters": {"n_epochs": 5}}])
+def test_a_clone_takes_a_hyperparameter_by_its_old_name(desk: Desk, dataset: UUID, changes: dict[str, Any]) -> None:
+    old = desk.submit(dataset, **WHOLE)
+    new = desk.ask(jobs.clone, old, jobs.CloneRequest.model_validate(changes))
+    assert asked(new) == asked(old) | {"epochs": 5}
+
+
 def test_a_clone_with_other_data_does_not_measure_on_the_old(desk: Desk, dataset: UUID) -> None:
     validation = desk.shelf.checked(conversations(12, "moon"))
     old = desk.submit(dataset, validation_dataset=ids.show("dset", validation))

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from service.jobs import rules
 from service.jobs.models import Job
+from service.jobs.schemas.methods import SupervisedHyperparameters
 from service.jobs.schemas.requests import JobRequest
 from service.jobs.schemas.views import JobView
 from service.kit.bodies import Body
@@ -21,8 +22,15 @@ class CloneRequest(JobRequest):
     dataset: str | None = None  # type: ignore[assignment]
 
     def applied_to(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """The request with these changes. Other data are all other: they may hold what was measured on."""
+        """The request with these changes. Other data are all other: they may hold what was measured on.
+
+        A hyperparameter given by its old name takes the place of the old one's alone.
+        """
         given = self.model_dump(exclude_unset=True, by_alias=True)
+        named = {**(given.get("hyperparameters") or {}), **given}
+        anew = {name for name in SupervisedHyperparameters.model_fields if named.get(name) is not None}
+        kept = {name: value for name, value in asked["method"]["hyperparameters"].items() if name not in anew}
+        asked = {**asked, "method": {**asked["method"], "hyperparameters": kept}}
         if given.keys() & {"dataset", *_MEASURED_ON}:
             asked = {name: value for name, value in asked.items() if name not in _MEASURED_ON}
         return {**asked, **given}
