@@ -38,6 +38,10 @@ class TooManyJobs(RateLimited):
     """429 on creating a job, because the account has as many jobs under way as it may have."""
 
 
+class FileNotReady(RateLimited):
+    """400 on creating a job, because the provider still works on a file: there was no effect, and soon it will do."""
+
+
 class Unknown(ProviderError):
     """A timeout, a broken connection, 408, 409 or 5xx: the effect may have happened. To be looked up, never guessed."""
 

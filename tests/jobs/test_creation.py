@@ -51,6 +51,15 @@ def test_a_created_job_that_the_list_shows_late_is_still_one_job(team: Team, emu
         emulator.set(list_lag_seconds=0)
 
 
+def test_a_job_whose_file_is_not_ready_is_created_when_it_is(team: Team, emulator: Emulator) -> None:
+    dataset = team.ready()
+    told = "File 'file-1' is still being processed and is not ready to be used for fine-tuning. Please try again later."
+    emulator.fault(kind="status", status=400, message=told, times=2, **CREATE)
+    job = team.accepted(dataset)
+    team.job_in(job["id"], "succeeded")
+    assert len(emulator.jobs_of(job["id"])) == 1
+
+
 def test_a_refused_job_fails_with_the_providers_words_and_gives_its_reservation_back(
     team: Team, emulator: Emulator
 ) -> None:

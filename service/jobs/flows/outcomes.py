@@ -14,6 +14,7 @@ from service.kit.identity import WORKER, worker_for
 from service.kit.settings import settings
 from service.provider.errors import (
     AccountRefused,
+    FileNotReady,
     Paused,
     ProviderError,
     RateLimited,
@@ -58,6 +59,8 @@ def record_refusal(order: Order, refusal: Refused | RateLimited | Paused | Unrea
             log.warning("job.too_many", message=refusal.message)
             turns.wait(job)
             progress.enter(session, job, State.QUEUED, f"{refusal.message} It waits for its next turn.", at)
+        elif isinstance(refusal, FileNotReady):  # counted: one that is never ready needs a person
+            work.back_off(job)
         elif isinstance(refusal, RateLimited | AccountRefused | Paused | Unreachable):
             log.warning("job.refused_for_now", code=refusal.code, status=refusal.status)
             work.back_off(job, seconds=pause_after(refusal), blameless=True)

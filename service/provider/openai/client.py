@@ -20,6 +20,7 @@ from service.kit.errors import Unavailable
 from service.kit.settings import forget_provider_environment, settings
 from service.provider.errors import (
     AccountRefused,
+    FileNotReady,
     NotThere,
     Paused,
     ProviderError,
@@ -36,6 +37,7 @@ _PAUSE_SECONDS_MAX: Final = 3600.0
 _REFUSALS: Final = {400, 403, 404, 405, 410, 413, 415, 422}  # surely no effect; whatever is not listed may have had one
 _ACCOUNT_CODES: Final = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"}
 _MODEL_CODES: Final = {"model_not_found"}  # with 403 too, where a project may not use the model; it names no field
+_FILE_NOT_READY: Final = re.compile(r"\bfile\b.* still being processed", re.IGNORECASE)  # openai.md §3.9; it has no code
 _JOBS: Final = re.compile(r"\b(jobs?|fine-?tun\w+)\b", re.IGNORECASE)
 _AT_A_TIME: Final = re.compile(r"\b(active|concurrent\w*|simultaneous\w*|at (a|the same) time)\b", re.IGNORECASE)
 _A_RATE: Final = re.compile(r"\b(per|a) (second|minute|hour|day)\b", re.IGNORECASE)
@@ -177,6 +179,8 @@ def _by_status(error: openai.APIStatusError, message: str) -> ProviderError:
     if status == 429 and isinstance(error.body, dict):  # noqa: PLR2004
         kind = TooManyJobs if speaks_of_jobs_under_way(message) else RateLimited
         return kind(message, code=code, retry_after_seconds=_retry_after(error.response))
+    if status == 400 and _FILE_NOT_READY.search(message):  # noqa: PLR2004
+        return FileNotReady(message, code=code)
     return Refused(message, **facts) if status in _REFUSALS else Unknown(message, **facts)
 
 

@@ -48,7 +48,9 @@ def find_jobs(
     """
     with translated(credentials):
         jobs = client(credentials).fine_tuning.jobs
-        by_key = [_job(one) for one in jobs.list(limit=_PAGE, metadata={SUBMISSION_KEY: key})]
+        # Not every server of this wire format filters by metadata: one that does not would send all it ever had.
+        shown = (_job(one) for one in jobs.list(limit=_PAGE, metadata={SUBMISSION_KEY: key}))
+        by_key = list(_while_recent(shown, created_since))
         found = [one for one in by_key if one.key == key]
         if not found:
             recent = _while_recent((_job(one) for one in jobs.list(limit=_PAGE)), created_since)
