@@ -1,11 +1,13 @@
 """Connections as operators send and see them. No view has a key or a secret."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from service.connections.rules import PACE_MIN, Kind, TestFailure, TestState
+from service.kit import signatures
 from service.kit.bodies import Body
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", description="Unique; say what it is for.")]
@@ -17,7 +19,21 @@ BaseUrl = Annotated[
         "`https://<resource>.openai.azure.com/openai/v1`.",
     ),
 ]
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+
+
+def _fits_a_header(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("it is sent in a header: printable ASCII characters only, and no spaces")
+    return secret
+
+
+def _signs(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().removeprefix(signatures.PREFIX):
+        raise ValueError("it is empty: anybody could sign with it")
+    return secret
+
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=1024), AfterValidator(_fits_a_header)]
 _Header = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 Organisation = Annotated[_Header | None, Field(description="Sent as `OpenAI-Organization`; null: not sent.")]
 Project = Annotated[_Header | None, Field(description="Sent as `OpenAI-Project`; null: not sent.")]
@@ -75,7 +91,7 @@ class KeyReplace(Body):
 class WebhookSecretSet(Body):
     """What the provider signs its webhooks with."""
 
-    secret: SecretStr | None = Field(
+    secret: Annotated[SecretStr, AfterValidator(_signs)] | None = Field(
         max_length=1024, description="`whsec_…`, kept sealed, shown never; null: its webhooks are refused."
     )
 

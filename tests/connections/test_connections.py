@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
@@ -13,6 +13,7 @@ from service import connections, tenants
 from service.cli.local import PROVIDER_KEY, LocalStack
 from service.connections.errors import BadBaseUrl, ConnectionTaken
 from service.connections.rules import is_base_url
+from service.connections.schemas import KeyReplace, WebhookSecretSet
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import AUTH, CLI, RESOLVER, SYSTEM, WORKER, Actor, DbRole
 from service.kit.ids import new_id, show
@@ -183,3 +184,14 @@ def test_no_address_of_a_provider(address: str) -> None:
     assert not is_base_url(address)
     with pytest.raises(BadBaseUrl):
         a_connection(base_url=address)
+
+
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-a b", "sk-a\nb", "sk-\u2011a"])
+def test_no_key_that_cannot_be_sent_in_a_header(key: str) -> None:
+    with pytest.raises(ValidationError, match="printable ASCII"):
+        KeyReplace.model_validate({"api_key": key})
+
+
+def test_no_webhook_secret_that_signs_nothing() -> None:
+    with pytest.raises(ValidationError, match="anybody could sign"):
+        WebhookSecretSet.model_validate({"secret": "whsec_"})
