@@ -54,6 +54,7 @@ _PLACES = {
     "following": "service.jobs.flows.following",
     "gateway": "service.provider.openai.gateway",
     "validation": "service.datasets.flows.validation",
+    "ranges": "service.datasets.flows.ranges",
     "jobs": "service.jobs",
     "idempotency": "service.kit.idempotency",
 }
@@ -68,7 +69,11 @@ STEPS = (
     "searching.record_found",
     "gateway.create_job",
     "following.record_progress",
-    "validation.check",
+    "validation.read",
+    "validation.cut",
+    "validation.put_together",
+    "ranges.read",
+    "ranges.record",
 )
 API_STEPS = ("jobs.submit", "idempotency.once")
 

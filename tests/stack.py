@@ -40,6 +40,7 @@ SETTINGS: Final = {
     "circuit_seconds": "0.5",
     "resolve_poll_seconds": "2",
     "body_idle_seconds": "2",
+    "segment_bytes": "65536",
 }
 
 # Reading the machine's certificates costs 80 ms a client; a connection kept as long as the server keeps it is a race.

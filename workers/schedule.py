@@ -77,6 +77,7 @@ STEPS: Final = (
     Step(registry.PROBE, registry_flows.probe),
     Step(connections.TEST, connection_flows.test),
     Step(datasets.VALIDATE, dataset_flows.validate, short=False),
+    Step(datasets.READ_RANGE, dataset_flows.read_ranges, short=False),
     Step(ticks.KIND, run_ticks),
 )
 QUEUES: Final = tuple(dict.fromkeys(step.kind.queue for step in STEPS))

@@ -133,10 +133,10 @@ def _settle(actor: Actor, upload: "Upload", key: str) -> tuple[datasets.DatasetV
     """Make a dataset of what was stored under `key`, or find the one of the same bytes; `key` is gone afterwards."""
     try:
         with read_only(actor) as session:
-            known = datasets.same_bytes(session, actor.team, upload.sha256)
+            known = datasets.same_bytes(session, actor.team, upload.digests.sha256)
         if known is not None:
             return known, False
-        kept = datasets.storage_key(actor.team, upload.sha256)
+        kept = datasets.storage_key(actor.team, upload.digests.sha256)
         storage.rename(key, kept)  # before the row, so that a row always has its bytes
         with unit_of_work(actor) as session:
             return datasets.receive(
@@ -144,8 +144,9 @@ def _settle(actor: Actor, upload: "Upload", key: str) -> tuple[datasets.DatasetV
                 actor,
                 filename=upload.filename,
                 name=upload.name,
-                sha256=upload.sha256,
-                size=upload.size,
+                sha256=upload.digests.sha256,
+                size=upload.digests.size,
+                segments=upload.digests.segments,
                 storage_key=kept,
             )
     finally:
@@ -174,9 +175,8 @@ class Upload:
         disposition = parse_options_header(headers.get("content-disposition", ""))[1].get(b"filename", b"")
         self._filename = filename or disposition.decode(errors="replace")
         self._name = name
-        self._file_digest = hashlib.sha256()
-        self._body_digest = hashlib.sha256() if self._form else self._file_digest
-        self.size = 0
+        self.digests = datasets.Digests(settings().segment_bytes)
+        self._body_digest = hashlib.sha256() if self._form else self.digests.whole
 
     async def file(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The file's bytes out of the body's. Raises at the end what only then is known to be wrong."""
@@ -184,25 +184,19 @@ class Upload:
         async for chunk in body:
             received += len(chunk)
             for piece in self._form.feed(chunk) if self._form else (chunk,):
-                self.size += len(piece)
-                self._file_digest.update(piece)
-                if piece and self.size <= self._file_max:
+                self.digests.update(piece)
+                if piece and self.digests.size <= self._file_max:
                     yield piece
             if self._form and self._expected:
                 self._body_digest.update(chunk)
-            if received > self._body_max or self.size > self._file_max:
+            if received > self._body_max or self.digests.size > self._file_max:
                 raise BodyTooLarge(bytes_max=self._file_max)
         if self._form:
             self._form.finish()
-        if not self.size:
+        if not self.digests.size:
             raise EmptyUpload
         if self._expected and self._body_digest.digest() != self._expected:
             raise DigestMismatch
-
-    @property
-    def sha256(self) -> str:
-        """Of the file, as hexadecimal digits."""
-        return self._file_digest.hexdigest()
 
     @property
     def filename(self) -> str:

@@ -17,15 +17,17 @@ from service.datasets.errors import (
     SubsetTooLarge,
     TokensNotCounted,
 )
-from service.datasets.models import VALIDATE
+from service.datasets.models import READ_RANGE, VALIDATE
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
+from service.datasets.rules.digests import Digests
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, storage_key
-from service.datasets.schemas import DatasetView, ReportView, SplitRequest, SplitView, SubsetRequest
+from service.datasets.schemas import DatasetView, Progress, ReportView, SplitRequest, SplitView, SubsetRequest
 
 __all__ = [
     "INCOMING",
+    "READ_RANGE",
     "VALIDATE",
     "Billing",
     "DatasetFacts",
@@ -33,7 +35,9 @@ __all__ = [
     "DatasetNotValidated",
     "DatasetUnknown",
     "DatasetView",
+    "Digests",
     "NothingLeft",
+    "Progress",
     "ReportView",
     "SplitRequest",
     "SplitView",

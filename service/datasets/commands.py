@@ -5,18 +5,22 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from msgspec import convert, to_builtins
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service import audit, webhooks
-from service.datasets import queries
+from service.datasets import queries, ranges
 from service.datasets.models import Dataset
 from service.datasets.queries import DatasetFacts
+from service.datasets.ranges import Merging, RangeOrder
+from service.datasets.rules.digests import Digests, Segments
 from service.datasets.rules.recipes import leaves_something
 from service.datasets.rules.report import Limit, Report, refusal
 from service.datasets.rules.splits import Part
 from service.datasets.rules.states import UNDER_WAY, State, may_follow
+from service.datasets.rules.whereabouts import Whereabouts
 from service.datasets.schemas import DatasetView
 from service.kit import ids, work
 from service.kit.identity import Actor, worker_for
@@ -24,11 +28,20 @@ from service.kit.work import Claim
 
 
 def receive(
-    session: Session, actor: Actor, *, filename: str, name: str | None, sha256: str, size: int, storage_key: str
+    session: Session,
+    actor: Actor,
+    *,
+    filename: str,
+    name: str | None,
+    sha256: str,
+    size: int,
+    storage_key: str,
+    segments: Segments | None = None,
 ) -> tuple[DatasetView, bool]:
     """The dataset of these bytes, and whether it is new. A new one is due to be validated; a known one stays as it is.
 
-    The bytes lie under `storage_key` already. Two uploads of the same bytes at once make one dataset.
+    The bytes lie under `storage_key` already; without `segments` they are always read in one go. Two uploads of the
+    same bytes at once make one dataset.
     """
     values = {
         "id": ids.new_id(),
@@ -37,6 +50,7 @@ def receive(
         "filename": filename,
         "sha256": sha256,
         "bytes": size,
+        "segments": segments and to_builtins(segments),
         "storage_key": storage_key,
         "created_by": actor.name,
         "state": State.RECEIVED,
@@ -72,6 +86,7 @@ class Order:
     storage_key: str
     sha256: str
     bytes: int
+    segments: Segments | None  # none: the file was received before they were kept
     limits: tuple[Limit, ...]
     trains: bool
 
@@ -86,19 +101,24 @@ class Making:
     whole: DatasetFacts
 
 
-def begin(session: Session, claimed: Claim, at: datetime) -> Order | Making | None:
-    """Mark the claimed dataset as being validated, and say what to do; a part without bytes has to be made before.
+def begin(session: Session, claimed: Claim, at: datetime) -> Order | Making | Merging | None:
+    """Mark the claimed dataset as being validated, and say what to do.
 
-    None where neither can be: it waits for the dataset it is a part of, shares its fate, or waits for a person.
-    Raises StaleClaim.
+    A part without bytes has to be made before; ranges that were read are put together. None where there is nothing to
+    do: it waits for its ranges or for the dataset it is a part of, shares its fate, or waits for a person. Raises
+    StaleClaim.
     """
     row = work.recording(session, Dataset, claimed)
     if row.recipe is not None and row.parent_id is not None and row.sha256 is None:
         return _making(session, claimed, row, queries.find(session, claimed.team, row.parent_id), at)
     _enter(row, State.VALIDATING)
+    if cut := ranges.of(session, row):
+        return ranges.merging(claimed, row, cut)
+    row.read_since, row.read_bytes, row.read_lines = func.clock_timestamp(), 0, 0
+    segments = convert(row.segments, Segments | None)
     limits = queries.limits(session, claimed.team, at)
     trains = row.recipe is None or row.recipe.get("part") != Part.VALIDATION
-    return Order(claimed, row.storage_key, row.sha256 or "", row.bytes or 0, limits, trains)
+    return Order(claimed, row.storage_key, row.sha256 or "", row.bytes or 0, segments, limits, trains)
 
 
 def _making(session: Session, claimed: Claim, row: Dataset, whole: Dataset, at: datetime) -> Making | None:
@@ -124,14 +144,16 @@ def refuse(session: Session, claimed: Claim, code: str, at: datetime) -> None:
     conclude(session, claimed, refusal(whole.format or "", code), at)
 
 
-def made(session: Session, claimed: Claim, *, sha256: str, size: int) -> None:
+def made(session: Session, claimed: Claim, digests: Digests) -> None:
     """The part's bytes lie in storage. Raises StaleClaim."""
     row = work.recording(session, Dataset, claimed)
-    row.sha256, row.bytes = sha256, size
+    row.sha256, row.bytes, row.segments = digests.sha256, digests.size, to_builtins(digests.segments)
 
 
-def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> State:
-    """Keep the report and the verdict. Raises StaleClaim."""
+def conclude(
+    session: Session, claimed: Claim, report: Report, at: datetime, *, found: Whereabouts | None = None
+) -> State:
+    """Keep the report, the verdict and where to find what it speaks of. Raises StaleClaim."""
     row = work.recording(session, Dataset, claimed)
     verdict = State.READY if report.is_ready else State.INVALID
     _enter(row, verdict)
@@ -139,6 +161,8 @@ def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> 
     row.format, row.examples = report.format, report.examples
     row.errors, row.warnings = report.errors, report.warnings
     row.billing, row.report = report.billing_json(), report.as_json()
+    if found is not None:
+        row.marks, row.problem_parts = found.marks, found.problem_parts
     work.finish(row)
     told = webhooks.EventType.DATASET_READY if verdict is State.READY else webhooks.EventType.DATASET_INVALID
     webhooks.publish(session, row.team_id, told, at, id=ids.show("dset", row.id), state=verdict)
@@ -157,8 +181,14 @@ def conclude(session: Session, claimed: Claim, report: Report, at: datetime) -> 
 def give_up(session: Session, claimed: Claim, reason: str) -> None:
     """Leave the dataset to a person: trying again would bring the same. Raises StaleClaim."""
     row = work.recording(session, Dataset, claimed)
+    ranges.forget(session, row)
     work.ask_for_attention(row, reason)
     _hint(session, row)
+
+
+def give_up_range(session: Session, order: RangeOrder, reason: str) -> None:
+    """The same for whoever reads a range of it. Raises StaleClaim."""
+    _hint(session, ranges.give_up(session, order, reason))
 
 
 def _hint(session: Session, row: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""The table of datasets."""
+"""The tables of datasets, and of the ranges in which large ones are read."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     String,
     UniqueConstraint,
     func,
@@ -18,12 +19,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.datasets.rules.states import UNDER_WAY
+from service.datasets.rules.states import UNDER_WAY, RangeState
 from service.kit.db import Base
 from service.kit.work import Kind, Work
 
 
-class Dataset(Work, Base):
+class Reading:
+    """How far the reading under way has come; what a worker notes while it renews its lease."""
+
+    read_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    read_lines: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+class Dataset(Reading, Work, Base):
     """A training file and what reading it found. The bytes lie in storage; the same bytes are one dataset of a team."""
 
     __tablename__ = "datasets"
@@ -45,10 +53,15 @@ class Dataset(Work, Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     bytes: Mapped[int | None] = mapped_column(BigInteger)
     storage_key: Mapped[str] = mapped_column(String(255))
+    # A hash for each segment of the bytes; none in datasets of earlier releases.
+    segments: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     parent_id: Mapped[UUID | None]  # what it is a part of, cut out by `recipe`; bytes and hash come with the making
     recipe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # Validation under way: since when, and what every range of a large file is asked (rules/partial.py).
+    read_since: Mapped[datetime | None]
+    question: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     # What validation found. The columns but `report` are what lists and jobs need of it.
     validated_at: Mapped[datetime | None]
     format: Mapped[str | None] = mapped_column(String(32))
@@ -57,7 +70,33 @@ class Dataset(Work, Base):
     warnings: Mapped[int | None]
     billing: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     report: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+    # Where to find things: [byte, first line that starts there or later] of about each MiB, and the objects with all
+    # problems, as [name, lines before].
+    marks: Mapped[list[list[int]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+    problem_parts: Mapped[list[list[Any]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+    sketch: Mapped[Any] = mapped_column(LargeBinary, nullable=True, deferred=True)  # finds leakage from other datasets
+
+
+class DatasetRange(Reading, Work, Base):
+    """A segment of a large dataset's bytes, read by whichever worker claims it; what it found lies in storage."""
+
+    __tablename__ = "dataset_ranges"
+    __table_args__ = (
+        UniqueConstraint("team_id", "dataset_id", "number"),
+        ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
+        Index("ix_dataset_ranges_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
+    dataset_id: Mapped[UUID]
+    number: Mapped[int]  # from 0, in the file's order
+    start: Mapped[int] = mapped_column(BigInteger)
+    stop: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
 
 
 # One row a message: a large file takes a minute, and a batch's other rows should go to other workers meanwhile.
 VALIDATE: Final = Kind("datasets.validate", Dataset, UNDER_WAY, queue="datasets", batch=1)
+READ_RANGE: Final = Kind(
+    "datasets.read_range", DatasetRange, frozenset({RangeState.WAITING}), queue="datasets", batch=1
+)

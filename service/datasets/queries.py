@@ -1,22 +1,24 @@
 """Reading datasets. Every query names the team itself, besides row-level security."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from service import catalog, connections, costs, tenants
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
-from service.datasets.models import Dataset
+from service.datasets.models import Dataset, DatasetRange
 from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import RECIPE, DatasetView, ReportView, TrainingPrice
+from service.datasets.schemas import RECIPE, DatasetView, Progress, ReportView, TrainingPrice
 from service.kit import ids, money
 from service.kit.pages import Page, newest_first, page_of
 
@@ -92,14 +94,14 @@ def _billing(stored: list[dict[str, Any]] | None) -> tuple[Billing, ...]:
 
 def get(session: Session, team_id: UUID, dataset_id: UUID) -> DatasetView:
     """One of the team's datasets. Raises DatasetUnknown."""
-    return view(find(session, team_id, dataset_id))
+    return _views(session, [find(session, team_id, dataset_id)])[0]
 
 
 def same_bytes(session: Session, team_id: UUID, sha256: str) -> DatasetView | None:
     """The team's dataset of these bytes, if it has been posted before."""
     posted = select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256, Dataset.recipe.is_(None))
     row = session.scalars(posted).one_or_none()
-    return None if row is None else view(row)
+    return None if row is None else _views(session, [row])[0]
 
 
 def part(session: Session, whole: Dataset, recipe: dict[str, Any]) -> UUID:
@@ -125,7 +127,7 @@ def list_datasets(session: Session, team_id: UUID, *, after: UUID | None, limit:
     """The team's datasets, newest first."""
     owned = select(Dataset).where(Dataset.team_id == team_id)
     rows, has_more = newest_first(session, owned, Dataset.id, after=after, limit=limit)
-    return page_of([view(row) for row in rows], has_more=has_more)
+    return page_of(_views(session, rows), has_more=has_more)
 
 
 def limits(session: Session, team_id: UUID, at: datetime) -> tuple[Limit, ...]:
@@ -201,8 +203,39 @@ def _price(session: Session, dataset: DatasetFacts, model: catalog.BaseModelFact
     return told
 
 
-def view(row: Dataset) -> DatasetView:
-    """The row as shown."""
+def _views(session: Session, rows: Sequence[Dataset]) -> list[DatasetView]:
+    """The rows as shown."""
+    under_way = _progress(session, [row for row in rows if row.state == State.VALIDATING])
+    return [_view(row, under_way.get(row.id)) for row in rows]
+
+
+def _progress(session: Session, rows: Sequence[Dataset]) -> dict[UUID, Progress]:
+    """How far the reading of these has come, in one go or in ranges."""
+    if not rows:
+        return {}
+    read_bytes = Dataset.read_bytes + func.coalesce(func.sum(DatasetRange.read_bytes), 0)
+    read_lines = Dataset.read_lines + func.coalesce(func.sum(DatasetRange.read_lines), 0)
+    took = func.extract("epoch", func.clock_timestamp() - Dataset.read_since)
+    own = and_(DatasetRange.team_id == Dataset.team_id, DatasetRange.dataset_id == Dataset.id)
+    found = session.execute(
+        select(Dataset.id, Dataset.bytes, read_bytes.label("read"), read_lines.label("lines"), took.label("took"))
+        .outerjoin(DatasetRange, own)
+        .where(Dataset.team_id == rows[0].team_id, Dataset.id.in_([row.id for row in rows]))
+        .group_by(Dataset.id)
+    )
+    return {
+        one.id: Progress(bytes=one.read, lines=one.lines, seconds_left=_seconds_left(one.bytes, one.read, one.took))
+        for one in found
+    }
+
+
+def _seconds_left(whole: int | None, read: int, took: Decimal | None) -> int | None:
+    if not (whole and read and took):
+        return None
+    return max(0, ceil((whole - read) * took / read))
+
+
+def _view(row: Dataset, progress: Progress | None) -> DatasetView:
     return DatasetView(
         id=ids.show("dset", row.id),
         name=row.name,
@@ -216,6 +249,7 @@ def view(row: Dataset) -> DatasetView:
         examples=row.examples,
         errors=row.errors,
         warnings=row.warnings,
+        progress=progress,
         attention=row.attention,
         created_at=row.created_at,
         created_by=row.created_by,

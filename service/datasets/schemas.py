@@ -38,6 +38,14 @@ Recipe = Annotated[SplitRecipe | SubsetRecipe, Field(discriminator="kind")]
 RECIPE: Final[TypeAdapter[Recipe]] = TypeAdapter(Recipe)
 
 
+class Progress(BaseModel):
+    """How far the reading of a file has come. It begins again where a worker died."""
+
+    bytes: int
+    lines: int
+    seconds_left: int | None = Field(description="At the speed so far; null until something was read.")
+
+
 class DatasetView(BaseModel):
     """A training file and whether it may be trained on."""
 
@@ -56,6 +64,7 @@ class DatasetView(BaseModel):
                     "examples": 449,
                     "errors": 0,
                     "warnings": 2,
+                    "progress": None,
                     "attention": None,
                     "parent": None,
                     "recipe": None,
@@ -79,6 +88,7 @@ class DatasetView(BaseModel):
     examples: int | None = Field(description="Lines that are not empty; null for a format that is refused.")
     errors: int | None = Field(description="Problems that stop a job.")
     warnings: int | None = Field(description="Problems that do not.")
+    progress: Progress | None = Field(description="While it is `validating`.")
     attention: str | None = Field(description="Why the platform team must look at it, if it must.")
     parent: str | None = Field(description="The dataset it is a part of.")
     recipe: Recipe | None = Field(description="How it is made of its parent.")

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
 
     # API.
     upload_bytes_max: int = Field(1024**3, gt=0)
+    segment_bytes: int = Field(64 * 1024**2, gt=0, description="Larger files are checked in pieces of this size.")
     body_bytes_max: int = Field(1024**2, gt=0)
     body_idle_seconds: float = Field(15.0, gt=0)
     drain_seconds: float = Field(

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import obstore
@@ -18,6 +18,9 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from service.kit.errors import Unavailable
 from service.kit.settings import settings
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 CHUNK_BYTES: Final = 1024 * 1024
 # obstore has no class of its own for these; the names are Rust's ErrorKind, the numbers ENOSPC, EFBIG and EDQUOT.
@@ -81,10 +84,17 @@ def make(key: str, chunks: Iterator[bytes]) -> None:
             writer.write(chunk)
 
 
-def read(key: str) -> Iterator[bytes]:
-    """The object's bytes, in chunks of about a megabyte. Raises FileNotFoundError when there is none."""
-    for chunk in obstore.get(store(), key).stream(min_chunk_size=CHUNK_BYTES):
-        yield bytes(chunk)
+def read(key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The object's bytes from `start` up to `stop` or to its end, in chunks of about a megabyte.
+
+    Raises FileNotFoundError when there is none, and StorageUnavailable, also where it has no byte at `start`.
+    """
+    wanted: GetOptions = {}
+    if start or stop is not None:
+        wanted = {"range": {"offset": start} if stop is None else (start, stop)}
+    with _translated():
+        for chunk in obstore.get(store(), key, options=wanted).stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
 
 
 def size(key: str) -> int:

@@ -178,6 +178,18 @@ def renew_row(row: Work, *, seconds: float | None = None) -> None:
     row.lease_until = _in(seconds or settings().lease_seconds)
 
 
+def note(session: Session, model: type[Row], claimed: Claim, **noted: Any) -> None:
+    """Renew the lease and write these columns, by one statement: cheap enough for every second. Raises StaleClaim."""
+    changed: Any = session.execute(
+        update(model)
+        .where(model.id == claimed.id, model.fence == claimed.fence)
+        .values(lease_until=_in(settings().lease_seconds), **noted),
+        execution_options={"synchronize_session": False},
+    )
+    if changed.rowcount == 0:
+        raise StaleClaim(f"{model.__name__} {claimed.id}: fence {claimed.fence} is stale")
+
+
 def proceed(row: Work, *, seconds: float = 0) -> None:
     """There was progress: look again after `seconds` (database clock)."""
     row.due_at = _in(seconds)

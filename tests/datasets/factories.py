@@ -1,6 +1,6 @@
 """A team's datasets, put and made without an API or a worker process: the test is both."""
 
-import hashlib
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +8,12 @@ from sqlalchemy import func, select, update
 
 from service import datasets
 from service.datasets import flows
-from service.datasets.models import Dataset
+from service.datasets.models import Dataset, DatasetRange
 from service.datasets.rules.states import storage_key
 from service.kit import clock, ids, storage
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER
+from service.kit.settings import settings
 from service.tenants import TeamFacts
 from tests.tenants.factories import a_team, acting_for
 
@@ -26,19 +27,33 @@ class Shelf:
 
     def put(self, content: bytes) -> UUID:
         """A dataset that is still to be checked."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        key = storage_key(self.team.id, sha256)
+        digests = datasets.Digests(settings().segment_bytes)
+        digests.update(content)
+        key = storage_key(self.team.id, digests.sha256)
         storage.make(key, iter([content]))
         with unit_of_work(self.actor) as session:
             view, _ = datasets.receive(
-                session, self.actor, filename="tide.jsonl", name=None, sha256=sha256, size=len(content), storage_key=key
-            )
+                session, self.actor, filename="tide.jsonl", name=None, sha256=digests.sha256, size=digests.size,
+                storage_key=key, segments=digests.segments,
+            )  # fmt: skip
         return ids.read("dset", view.id)
 
     def checked(self, content: bytes) -> UUID:
         dataset = self.put(content)
-        flows.validate([dataset])
+        self.validate(dataset)
         return dataset
+
+    def validate(self, dataset: UUID) -> None:
+        """As workers would, in ranges where it is large."""
+        flows.validate([dataset])
+        if ranges := self.ranges(dataset):
+            flows.read_ranges([one.id for one in ranges])
+            flows.validate([dataset])
+
+    def ranges(self, dataset: UUID) -> Sequence[DatasetRange]:
+        owned = select(DatasetRange).where(DatasetRange.dataset_id == dataset).order_by(DatasetRange.number)
+        with unit_of_work(self.actor) as session:
+            return session.scalars(owned).all()
 
     def split(self, dataset: UUID, **how: Any) -> tuple[UUID, UUID]:
         with unit_of_work(self.actor) as session:

@@ -228,7 +228,7 @@ def test_a_worker_killed_while_it_reads_is_followed_by_another(launch: Launch, t
         stack = launch(cleanup)
         stack.start_api()
         stack.start_dispatcher()
-        struck = launcher.order(tmp_path, "validation.check", "after", "KILL")
+        struck = launcher.order(tmp_path, "validation.read", "before", "KILL")
         spec = json.dumps({"strikes": str(tmp_path)})
         stack.start_worker("struck", launcher=[str(PYTHON), "-m", "tests.launcher", "worker", spec])
         team = Platform(stack).team()

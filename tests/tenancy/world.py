@@ -41,13 +41,14 @@ class Tenant:
         self._clients = {role: self.team.client(role) for role in ROLES}
         self.dataset = self.post_dataset(f"{word} tide")
         self.validation = self.post_dataset(f"{word} moon")
+        self.post_dataset(f"{word} sea", count=400)  # large enough to be read in ranges
         self.jobs = [self._submit(model, f"monday {n}") for n, model in enumerate(models)]
 
     def client(self, role: Role = Role.MEMBER) -> Client:
         return self._clients[role]
 
-    def post_dataset(self, topic: str) -> str:
-        dataset = self.team.ready_dataset(conversations(topic=topic), f"{self.word}.jsonl")
+    def post_dataset(self, topic: str, *, count: int = 12) -> str:
+        dataset = self.team.ready_dataset(conversations(count, topic=topic), f"{self.word}.jsonl")
         assert dataset["state"] == "ready", dataset
         return str(dataset["id"])
 

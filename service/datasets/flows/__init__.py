@@ -1,5 +1,6 @@
 """Datasets across storage: making the parts of one that was cut in two, and validating all of them."""
 
+from service.datasets.flows.ranges import read_ranges
 from service.datasets.flows.validation import sweep_uploads, validate
 
-__all__ = ["sweep_uploads", "validate"]
+__all__ = ["read_ranges", "sweep_uploads", "validate"]

@@ -5,12 +5,13 @@ same object again.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from service.datasets import commands
 from service.datasets.commands import Making
 from service.datasets.flows.leases import give_up, renewing
 from service.datasets.rules import recipes
+from service.datasets.rules.digests import Digests, passing
 from service.kit import clock, storage
 from service.kit.db import unit_of_work
 from service.kit.identity import worker_for
@@ -26,9 +27,10 @@ def make(making: Making) -> bool:
 
     Raises StaleClaim.
     """
-    bytes_made = _Hashed(recipes.made(making.recipe, lambda: _whole(making), making.whole.examples))
+    digests = Digests(settings().segment_bytes)
+    chunks = recipes.made(making.recipe, lambda: _whole(making), making.whole.examples)
     try:
-        storage.make(making.storage_key, bytes_made.chunks())
+        storage.make(making.storage_key, passing(chunks, digests.update))
     except FileNotFoundError:
         give_up(making.claim, "the stored file of the dataset it is a part of is gone")
         return False
@@ -40,29 +42,13 @@ def make(making: Making) -> bool:
             commands.refuse(session, making.claim, reason.code, clock.now())
         return False
     with unit_of_work(worker_for(making.claim.team), seconds=settings().worker_unit_seconds) as session:
-        commands.made(session, making.claim, sha256=bytes_made.digest.hexdigest(), size=bytes_made.size)
+        commands.made(session, making.claim, digests)
     return True
 
 
 def _whole(making: Making) -> Iterator[bytes]:
     """The bytes it is made of. Raises _NotAsReceived after the last."""
-    whole = _Hashed(renewing(storage.read(making.whole.storage_key), making.claim))
-    yield from whole.chunks()
-    if whole.digest.hexdigest() != making.whole.sha256:
+    whole = hashlib.sha256()
+    yield from passing(renewing(storage.read(making.whole.storage_key), making.claim), whole.update)
+    if whole.hexdigest() != making.whole.sha256:
         raise _NotAsReceived
-
-
-class _Hashed:
-    """Bytes passing by."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def chunks(self) -> Iterator[bytes]:
-        """All of them, hashed and counted on the way."""
-        for chunk in self._chunks:
-            self.digest.update(chunk)
-            self.size += len(chunk)
-            yield chunk

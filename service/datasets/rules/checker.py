@@ -5,13 +5,14 @@ same, to the byte, whether one process reads a stream from end to end or many wo
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 from typing import Final
 
 from service.datasets.rules import formats
 from service.datasets.rules.counting import Count
+from service.datasets.rules.digests import passing
 from service.datasets.rules.formats import Format
 from service.datasets.rules.lines import Placed, segment_lines
 from service.datasets.rules.merging import merge
@@ -20,7 +21,10 @@ from service.datasets.rules.problems import ERRORS_MAX, LINE_BYTES_MAX, Problem,
 from service.datasets.rules.report import Limit, Report
 from service.datasets.rules.tally import SHAPES, Tally, only_count, read_lines
 
-__all__ = ["HEAD_BYTES", "SEGMENT_BYTES", "Partial", "Question", "check", "detect_format", "merge", "read_segment"]
+__all__ = [
+    "HEAD_BYTES", "SEGMENT_BYTES", "Partial", "Question", "check", "detect_format", "merge", "read_head",
+    "read_segment", "read_stream",
+]  # fmt: skip
 
 SEGMENT_BYTES: Final = 64 * 1024**2
 HEAD_BYTES: Final = LINE_BYTES_MAX + 1024**2
@@ -69,23 +73,16 @@ def check(
 ) -> Report:
     """Read a file from end to end and report on it; `Question` and `read_segment` explain what is asked."""
     digest = hashlib.sha256()
-    passing = _passing(chunks, digest.update)
-    head = _head(passing)
+    passed = passing(chunks, digest.update)
+    head = read_head(passed)
     question = Question(detect_format(head), list(limits), trains, frozenset(approximate), errors_max)
-    lines = segment_lines(chain([head], passing), first=True)
-    partials = _partials(lines, segment_bytes, question, counters, on_problem)
-    report = merge(question, partials, on_problem=on_problem)
+    found = read_stream(chain([head], passed), question, counters, segment_bytes=segment_bytes, on_problem=on_problem)
+    report = merge(question, (partial for _, partial in found), on_problem=on_problem)
     return replace(report, sha256=digest.hexdigest())
 
 
-def _passing(chunks: Iterable[bytes], see: Callable[[bytes], None]) -> Iterator[bytes]:
-    for chunk in chunks:
-        see(chunk)
-        yield chunk
-
-
-def _head(chunks: Iterator[bytes]) -> bytes:
-    """As many of the first bytes as tell the format."""
+def read_head(chunks: Iterable[bytes]) -> bytes:
+    """As many of a file's first bytes as tell its format; takes no more chunks than that."""
     head = bytearray()
     for chunk in chunks:
         head += chunk
@@ -94,16 +91,26 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return bytes(head)
 
 
-def _partials(
-    lines: Iterator[Placed], size: int, question: Question, counters: Mapping[str, Count], on_problem: Tell | None
-) -> Iterator[Partial]:
-    """A stream's lines as segments of `size` bytes. One in which no line starts adds nothing, and is left out."""
+def read_stream(
+    chunks: Iterable[bytes],
+    question: Question,
+    counters: Mapping[str, Count],
+    *,
+    segment_bytes: int = SEGMENT_BYTES,
+    on_problem: Tell | None = None,
+) -> Iterator[tuple[int, Partial]]:
+    """Read a file from end to end: where each segment starts, and what was found in it.
+
+    One in which no line starts adds nothing, and is left out. `on_problem` is told the lines as the file counts them.
+    """
     before = 0
-    for segment, group in groupby(lines, lambda placed: placed.start // size):
+    lines = segment_lines(chunks, first=True)
+    for segment, group in groupby(lines, lambda placed: placed.start // segment_bytes):
+        start = segment * segment_bytes
         tell = _shifted(on_problem, before) if on_problem else None
-        partial = read_segment(_renumbered(group, before, segment * size), question, counters, on_problem=tell)
+        partial = read_segment(_renumbered(group, before, start), question, counters, on_problem=tell)
         before += partial.lines
-        yield partial
+        yield start, partial
 
 
 def _renumbered(lines: Iterator[Placed], lines_before: int, bytes_before: int) -> Iterator[Placed]:

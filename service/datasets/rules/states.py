@@ -14,6 +14,13 @@ class State(StrEnum):
     ARCHIVED = "archived"
 
 
+class RangeState(StrEnum):
+    """A range is read once, and then waits for the others."""
+
+    WAITING = "waiting"
+    READ = "read"
+
+
 ARROWS: Final[dict[State, frozenset[State]]] = {
     State.RECEIVED: frozenset({State.VALIDATING}),
     # Validating again: a worker took over from a dead one.
@@ -42,3 +49,18 @@ def storage_key(team_id: object, sha256: str) -> str:
 def part_key(team_id: object, dataset_id: object) -> str:
     """Where a part's bytes will lie: its own, for nobody knows their hash before they are made."""
     return f"datasets/{team_id}/parts/{dataset_id}.jsonl"
+
+
+def aside_key(team_id: object, dataset_id: object, name: str) -> str:
+    """Where something lies that belongs to a dataset and is not its bytes."""
+    return f"datasets/{team_id}/{dataset_id}/{name}"
+
+
+def partial_name(number: int) -> str:
+    """What was found in a range."""
+    return f"ranges/{number}"
+
+
+def problems_name(which: int | str) -> str:
+    """All problems of a range, or of what is named."""
+    return f"problems/{which}.jsonl"
