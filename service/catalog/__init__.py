@@ -25,9 +25,11 @@ from service.catalog.queries import (
 )
 from service.catalog.rules import BaseModelFacts, PriceFacts
 from service.catalog.schemas import BaseModelView, PriceView
+from service.catalog.seed import trainable_offline
 
 __all__ = [
     "BaseModelFacts", "BaseModelView", "MethodUnsupported", "ModelRetired", "NotTrainable", "PriceChanged",
     "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "base_model",
     "list_base_models", "load_seed", "price", "price_by_id", "prices", "snapshots", "trainable", "trainable_models",
+    "trainable_offline",
 ]  # fmt: skip

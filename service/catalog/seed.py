@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib import resources
 from typing import Any
+from uuid import UUID
 
-from service.catalog.rules import UNITS
+from service.catalog.errors import UnknownBaseModel
+from service.catalog.rules import UNITS, BaseModelFacts, PriceFacts, is_trainable, resolve
 
 Row = dict[str, Any]
 
@@ -26,6 +28,39 @@ def offers() -> list[Offer]:
     files = [tomllib.loads(one.read_text()) for one in sorted(_folder(), key=lambda one: one.name)]
     written = {file["provider"]: file for file in files if "like" not in file}
     return [_offer(file, written[file.get("like", file["provider"])]) for file in files]
+
+
+def trainable_offline(
+    provider: str, at: datetime, name: str | None = None
+) -> list[tuple[BaseModelFacts, PriceFacts | None]]:
+    """What the data files alone say can be trained at that instant, each with its price by the token, if it has one.
+
+    For whoever has no database; the prices have no id. With a `name`, an id or alias, that snapshot alone, whatever has
+    become of it. Raises UnknownBaseModel.
+    """
+    (offer,) = (one for one in offers() if one.models and one.models[0]["provider"] == provider)
+    models = [_facts(row) for row in offer.models]
+    if name is not None:
+        found = resolve(models, name)
+        if found is None:
+            raise UnknownBaseModel(
+                model=name, provider=provider, advice="leave it out to see what there is", pointer=None
+            )
+        models = [found]
+    else:
+        models = [one for one in models if is_trainable(one, at.astimezone(UTC).date())]
+    return [(one, _price_of(one, offer.prices, at)) for one in models]
+
+
+def _price_of(model: BaseModelFacts, prices: list[Row], at: datetime) -> PriceFacts | None:
+    wanted = {"model": model.id, "meter": "training_tokens"}
+    listed = [row for row in prices if wanted.items() <= row.items() and row["effective_from"] <= at]
+    newest = max(listed, key=lambda row: row["effective_from"], default=None)
+    return None if newest is None else PriceFacts(id=UUID(int=0), **newest)
+
+
+def _facts(row: Row) -> BaseModelFacts:
+    return BaseModelFacts(**row | {"aliases": tuple(row["aliases"]), "methods": tuple(row["methods"])})
 
 
 def _folder() -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""The `tuneplane` command: `admin` runs the platform, `dev` develops it, `emulator` stands in for the provider."""
+"""The `tuneplane` command: `admin` runs the platform, `datasets` checks files, `dev` and `emulator` help developers."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import typer
 
 def main() -> None:
     """The command line. An error its user can act on is one sentence and exit code 1, never a traceback."""
-    from service.cli import admin, dev
+    from service.cli import admin, check, dev
     from service.kit.errors import TuneplaneError
     from service.kit.sealing import SealingError
 
@@ -16,6 +16,7 @@ def main() -> None:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="The control plane for fine-tuning.")
     app.add_typer(admin.app, name="admin")
     app.add_typer(dev.app, name="dev")
+    app.add_typer(check.app, name="datasets")
     pass_on = {"allow_extra_args": True, "ignore_unknown_options": True}
     app.command("emulator", add_help_option=False, context_settings=pass_on)(_emulator)
     try:

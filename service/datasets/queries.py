@@ -1,6 +1,6 @@
 """Reading datasets. Every query names the team itself, besides row-level security."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -136,6 +136,11 @@ def limits(session: Session, team_id: UUID, at: datetime) -> tuple[Limit, ...]:
         models = trainable_models(session, team_id, at)
     except connections.NoConnection:
         models = []
+    return limits_of(models)
+
+
+def limits_of(models: Iterable[catalog.BaseModelFacts]) -> tuple[Limit, ...]:
+    """Under which encodings and limits examples are counted for these models."""
     found = {Limit(model.encoding, model.example_tokens_max) for model in models}
     return tuple(sorted(found, key=lambda one: (one.encoding, one.tokens))) or (_LIMIT_DEFAULT,)
 
