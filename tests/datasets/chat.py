@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
-from service.datasets.rules.checker import check
+from service.datasets.rules.checker import HEAD_BYTES, check, detect_format, similarity
 from service.datasets.rules.report import Limit, Report
 from service.provider import tokens
 
@@ -82,8 +82,20 @@ def changed(example: dict[str, Any], change: Callable[[dict[str, Any]], object])
 def read(
     data: bytes, *, limits: Sequence[Limit] = (Limit(O200K, 65_536),), chunk: int = 1 << 20, **options: Any
 ) -> Report:
+    """The report on the structure of a file; see `read_all`."""
     chunks = (data[start : start + chunk] for start in range(0, len(data), chunk))
-    return check(chunks, COUNTERS, limits, **options)
+    return check(chunks, COUNTERS, limits, **{"deep": False, **options})
+
+
+def read_all(data: bytes, **options: Any) -> Report:
+    """The report on a file, what its texts say included."""
+    return read(data, deep=True, verify=verify(data), **options)
+
+
+def verify(data: bytes) -> Callable[[int, int], float]:
+    """Reads lines of a file again."""
+    lines, form = data.split(b"\n"), detect_format(data[:HEAD_BYTES]).name
+    return lambda line, other: similarity(lines[line - 1], lines[other - 1], form)
 
 
 def found(report: Report) -> list[tuple[int | None, str, str]]:

@@ -16,11 +16,29 @@ from service.datasets.rules.lines import segment_lines
 from service.datasets.rules.partial import MARK_BYTES
 from service.datasets.rules.problems import LINE_BYTES_MAX
 from service.datasets.rules.report import Limit, Report
-from tests.datasets.chat import COUNTERS, ERRAND, O200K, TALK, changed, file_of, found, good, line, read
+from tests.datasets.chat import (
+    COUNTERS,
+    ERRAND,
+    O200K,
+    TALK,
+    changed,
+    file_of,
+    found,
+    good,
+    line,
+    read,
+    read_all,
+    verify,
+)
 
+STORY = "The keeper of the old lighthouse climbs all of the stairs each evening, lights the lamp and waits for ships."
 FAULTY = [
     b"", b" ", b"{", b"[]", line({"prompt": "a", "completion": "b"}), line(TALK).replace(b"light", b"l\xefght"),
     changed(TALK, lambda e: e["messages"][1].update(role="boss")), changed(ERRAND, lambda e: e.pop("tools")),
+    changed(TALK, lambda e: e["messages"][0].update(content="you keep the light. ")),
+    changed(TALK, lambda e: e["messages"][2].update(content="I'm sorry, but I cannot help with that.")),
+    changed(TALK, lambda e: e["messages"][2].update(content="Écrivez à keeper@lighthouse-brest.fr, s'il vous plaît.")),
+    *[changed(TALK, lambda e, n=n: e["messages"][1].update(content=f"{STORY} {n}")) for n in range(3)],
 ]  # fmt: skip
 
 
@@ -28,7 +46,8 @@ def by_workers(data: bytes, size: int, *, chunk: int = 50, question: Question | 
     """The report as many workers make it: each reads its range, and what it found travels as bytes."""
     question = question or Question(detect_format(data[:HEAD_BYTES]), [Limit(O200K, 60)])
     question = msgspec.msgpack.decode(msgspec.msgpack.encode(question), type=Question)
-    return merge(question, (worker(data, start, size, chunk, question) for start in range(0, len(data), size)))
+    partials = (worker(data, start, size, chunk, question) for start in range(0, len(data), size))
+    return merge(question, partials, verify=verify(data))
 
 
 def worker(data: bytes, start: int, size: int, chunk: int, question: Question) -> Partial:
@@ -38,7 +57,8 @@ def worker(data: bytes, start: int, size: int, chunk: int, question: Question) -
 
 
 def as_bytes(report: Report) -> bytes:
-    return json.dumps([report.as_json(), report.billing_json(), report.examples, report.errors]).encode()
+    told = json.dumps([report.as_json(), report.billing_json(), report.examples, report.errors])
+    return told.encode() + report.sketch
 
 
 @given(st.lists(st.sampled_from([*good(2), *FAULTY]), max_size=30), st.booleans(), st.integers(1, 3000), st.data())
@@ -47,8 +67,8 @@ def test_the_report_is_the_same_however_a_file_is_cut(
     some: list[bytes], ended: bool, size: int, data: st.DataObject
 ) -> None:
     written = file_of(some) if ended else file_of(some)[:-1]
-    whole = read(written, limits=[Limit(O200K, 60)])
-    assert as_bytes(read(written, limits=[Limit(O200K, 60)], segment_bytes=size)) == as_bytes(whole)
+    whole = read_all(written, limits=[Limit(O200K, 60)])
+    assert as_bytes(read_all(written, limits=[Limit(O200K, 60)], segment_bytes=size)) == as_bytes(whole)
     assert as_bytes(by_workers(written, max(40, size), chunk=data.draw(st.integers(20, 999)))) == as_bytes(whole)
 
 

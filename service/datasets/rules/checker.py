@@ -14,16 +14,17 @@ from service.datasets.rules import formats
 from service.datasets.rules.counting import Count
 from service.datasets.rules.digests import passing
 from service.datasets.rules.formats import Format
+from service.datasets.rules.likeness import Verify
 from service.datasets.rules.lines import Placed, segment_lines
 from service.datasets.rules.merging import merge
 from service.datasets.rules.partial import Partial, Question
 from service.datasets.rules.problems import ERRORS_MAX, LINE_BYTES_MAX, Problem, Tell
 from service.datasets.rules.report import Limit, Report
-from service.datasets.rules.tally import SHAPES, Tally, only_count, read_lines
+from service.datasets.rules.tally import SHAPES, Tally, only_count, read_lines, similarity
 
 __all__ = [
     "HEAD_BYTES", "SEGMENT_BYTES", "Partial", "Question", "check", "detect_format", "merge", "read_head",
-    "read_segment", "read_stream",
+    "read_segment", "read_stream", "similarity",
 ]  # fmt: skip
 
 SEGMENT_BYTES: Final = 64 * 1024**2
@@ -67,17 +68,19 @@ def check(
     *,
     approximate: Collection[str] = (),
     trains: bool = True,
+    deep: bool = True,
     errors_max: int = ERRORS_MAX,
     segment_bytes: int = SEGMENT_BYTES,
+    verify: Verify | None = None,
     on_problem: Tell | None = None,
 ) -> Report:
-    """Read a file from end to end and report on it; `Question` and `read_segment` explain what is asked."""
+    """Read a file from end to end and report on it; `Question`, `read_segment` and `merge` explain what is asked."""
     digest = hashlib.sha256()
     passed = passing(chunks, digest.update)
     head = read_head(passed)
-    question = Question(detect_format(head), list(limits), trains, frozenset(approximate), errors_max)
+    question = Question(detect_format(head), list(limits), trains, frozenset(approximate), errors_max, deep)
     found = read_stream(chain([head], passed), question, counters, segment_bytes=segment_bytes, on_problem=on_problem)
-    report = merge(question, (partial for _, partial in found), on_problem=on_problem)
+    report = merge(question, (partial for _, partial in found), verify=verify, on_problem=on_problem)
     return replace(report, sha256=digest.hexdigest())
 
 

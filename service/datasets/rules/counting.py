@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 Count = Callable[[str], int]
+LEARNED: Final = frozenset({"assistant", "completion"})
 TOKENS_PER_MESSAGE: Final = 3
 TOKENS_PER_IMAGE: Final = 85
 TOKENS_PER_EXAMPLE_BY_NOTEBOOK: Final = 3
@@ -50,11 +51,18 @@ class Pieces(NamedTuple):
         """Whether one of these roles speaks."""
         return any(said.role in roles for said in self.said)
 
-    def answer(self) -> str | None:
-        """The text of the last answer to be imitated, if there is one."""
-        for said in reversed(self.said[: len(self.said) - self.rejected]):
-            if said.role in {"assistant", "completion"}:
+    def system(self) -> str | None:
+        """The text of the first system or developer message."""
+        for said in self.said:
+            if said.role in {"system", "developer"}:
                 return "\n".join(said.texts)
+        return None
+
+    def answer(self) -> Said | None:
+        """The last answer that is to be imitated."""
+        for said in reversed(self.said[: len(self.said) - self.rejected]):
+            if said.role in LEARNED:
+                return said
         return None
 
 
@@ -86,7 +94,7 @@ def weigh(pieces: Pieces, count: Count, unit: int, roles: dict[str, int]) -> Wei
             notebook += TOKENS_PER_NAME_BY_NOTEBOOK * unit
         if said.others:
             notebook += sum(map(count, said.others))
-        if said.role in {"assistant", "completion"}:
+        if said.role in LEARNED:
             learned += text + calls
             notebook_learned += 0 if said.in_parts else text
         whole = frame + text + calls + name

@@ -5,9 +5,11 @@ from typing import Final
 from msgspec import Struct, field
 
 from service.datasets.rules.formats import Format
+from service.datasets.rules.hashes import Hashes
 from service.datasets.rules.problems import ERRORS_MAX, Problems
 from service.datasets.rules.report import Limit
 from service.datasets.rules.spread import Spread
+from service.datasets.rules.words import Words
 
 MARK_BYTES: Final = 1024 * 1024
 
@@ -17,6 +19,7 @@ class Question(Struct, frozen=True):
 
     `limits` are what examples are cut to; encodings in `approximate` are not counted exactly. Where nothing is to be
     trained on the file (not `trains`), one example is enough. After `errors_max` errors a segment is not read on.
+    Where `deep` is false, examples are not compared with each other and texts are only counted.
     """
 
     format: Format
@@ -24,6 +27,7 @@ class Question(Struct, frozen=True):
     trains: bool = True
     approximate: frozenset[str] = frozenset()
     errors_max: int = ERRORS_MAX
+    deep: bool = True
 
 
 class Counts(Struct):
@@ -70,9 +74,12 @@ class Partial(Struct):
     image_examples: int = 0
     messages: Spread = field(default_factory=Spread)
     counts: dict[str, Counts] = field(default_factory=dict)
+    hashes: Hashes = field(default_factory=Hashes)
+    words: Words = field(default_factory=Words)
 
     def join(self, later: "Partial") -> None:
-        """Take in the segment that comes next."""
+        """Take in the segment that comes next, but for its hashes: those are many (`hashes.Same`)."""
+        self.words.join(later.words, self.lines)
         self.problems.join(later.problems, self.lines)
         self.lines += later.lines
         self.examples += later.examples

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from service.datasets.rules.texts import answers, facts, languages, near, prompts
+
 EXAMPLES_MIN: Final = 10  # openai.md §3.6, DOC
 EXAMPLES_ADVISED: Final = 50  # §3.6: "50–100 advised"
 EXAMPLES_PROMISING: Final = 100  # the other end of it
@@ -41,7 +43,7 @@ class Severity(StrEnum):
 E, W = Severity.ERROR, Severity.WARNING
 
 # § is openai.md, with its own tags (SPEC, DOC, MEM). API: the chat API refuses it. OURS: no rule of the provider's.
-RULES: Final[dict[str, tuple[Severity, str]]] = {
+_OF_EXAMPLES: Final[dict[str, tuple[Severity, str]]] = {
     # The file.
     # §3.1, §3.9 "Unexpected file format"
     "unsupported_format": (
@@ -70,6 +72,7 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "empty_line": (W, "The line is empty; it is skipped."),  # OURS
     "lone_surrogate": (W, "A \\u escape is half a character; it counts as the replacement character."),  # OURS
     # The example.
+    "duplicate_example": (W, "The same example as line {first}."),  # §4.2, 6
     "other_format": (E, "This line looks like {found}, the file like {expected}; a file has one format."),  # §3.1
     "missing_messages": (E, "There is no 'messages'; the line looks like {found}."),  # §3.1
     "empty_completion": (E, "'completion' is empty: there is nothing to learn from."),  # §4.2, 4: removed
@@ -114,6 +117,10 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "undeclared_tool": (W, "{name} is called but not declared in 'tools'."),  # OURS: the model cannot know it
     "tool_answers_no_call": (E, "No earlier message makes a call with this 'tool_call_id'."),  # API
     "tool_call_unanswered": (W, "This call is not answered before the conversation goes on."),  # API, at inference
+}
+_OF_TEXTS: Final = (facts.CODES, near.CODES, answers.CODES, prompts.CODES, languages.CODES)
+RULES: Final = _OF_EXAMPLES | {
+    code: (Severity(severity), message) for codes in _OF_TEXTS for code, (severity, message) in codes.items()
 }
 
 
@@ -161,6 +168,14 @@ class Problems(Struct):
             self.kept.append(problem)
         if tell is not None and total <= TOLD_PER_CODE:
             tell(problem)
+
+    def more(self, code: str, count: int) -> None:
+        """Count so many more of a code that need not be told one by one."""
+        self.totals[code] = self.totals.get(code, 0) + count
+        if RULES[code][0] is Severity.ERROR:
+            self.errors += count
+        else:
+            self.warnings += count
 
     def join(self, later: "Problems", lines_before: int) -> None:
         """Take in the problems of lines that come after."""

@@ -1,7 +1,7 @@
 """What reading a training file found."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from service.datasets.rules.problems import Problem, problem
@@ -29,7 +29,10 @@ class Billing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything found. `examples` is none for a format that is refused; `problems` is capped, its totals are not."""
+    """Everything found. `examples` is none for a format that is refused; `problems` is capped, its totals are not.
+
+    `texts` is what all texts together show, `sketch` what another dataset's is compared with (`leakage`).
+    """
 
     format: str
     sha256: str
@@ -44,6 +47,9 @@ class Report:
     messages: dict[str, int | float] | None = None
     tokens: Sequence[dict[str, Any]] = ()
     billing: Sequence[Billing] = ()
+    texts: dict[str, Any] = field(default_factory=dict)
+    advice: Sequence[dict[str, Any]] = ()
+    sketch: bytes = b""
 
     @property
     def is_ready(self) -> bool:
@@ -64,6 +70,8 @@ class Report:
             "without_user": self.without_user,
             "messages": self.messages,
             "tokens": list(self.tokens),
+            "advice": list(self.advice),
+            **self.texts,
         }
 
 

@@ -9,10 +9,15 @@ from typing import Any, Final, NamedTuple
 
 from service.datasets.rules import completions, counting, exact, formats, items, pairs, plain
 from service.datasets.rules.counting import Count, Pieces
+from service.datasets.rules.hashes import example_hash
 from service.datasets.rules.lines import Line, Placed, Unreadable, has_lone_surrogate, read_json
 from service.datasets.rules.partial import MARK_BYTES, Counts, Partial, Question
+from service.datasets.rules.places import strings_of
 from service.datasets.rules.problems import LINE_BYTES_MAX, RULES, Severity, Tell, problem
-from service.datasets.rules.strings import Strings, tokens
+from service.datasets.rules.strings import Strings, remarkable, tokens
+from service.datasets.rules.texts import near
+from service.datasets.rules.texts.facts import facts_of
+from service.datasets.rules.words import conversation
 
 
 class Shape(NamedTuple):
@@ -39,7 +44,7 @@ class Tally:
         self._shape = SHAPES[question.format.name]
         self._is_chat = question.format.name == formats.CHAT
         self._tools = plain.ToolReader()
-        self._strings = Strings(list(counters.values()), None)
+        self._strings = Strings(list(counters.values()), _is_remarkable if question.deep else None)
         self._roles: dict[str, int] = {}
         self._counts = [Counts() for _ in counters]
         self._limits = [[limit for limit in question.limits if limit.encoding == encoding] for encoding in counters]
@@ -62,8 +67,8 @@ class Tally:
         pieces = plain.pieces_of(line, self._tools.read) if self._is_chat else None
         if pieces is None:
             pieces = self._exact_pieces(number, line)
-        if pieces is not None:
-            self._add(number, pieces)
+        if pieces is not None and self._add(number, pieces):
+            self._say_where(number, line)
 
     def _say(self, number: int, pointer: str, code: str, /, **facts: Any) -> None:
         self.found.problems.add(problem(number, pointer, code, **facts), self._tell)
@@ -84,7 +89,8 @@ class Tally:
             self._say(number, "", "lone_surrogate")
         return self._shape.pieces_of(example) if sound else None
 
-    def _add(self, number: int, pieces: Pieces) -> None:
+    def _add(self, number: int, pieces: Pieces) -> bool:
+        """Count an example; whether there is more to say about one of its strings."""
         found = self.found
         found.messages.add(len(pieces.said))
         found.image_examples += any(said.images for said in pieces.said)
@@ -103,6 +109,16 @@ class Tally:
             for limit in self._limits[place]:
                 if total > limit.tokens:
                     self._say_cut(number, total, limit.tokens)
+        if self._question.deep:
+            found.hashes.add(number, example_hash(pieces))
+            found.words.add(number, pieces)
+        return remarkable(weight.tokens) > 0 or remarkable(weight.notebook) > 0
+
+    def _say_where(self, number: int, line: bytes) -> None:
+        """Find the strings of a line again that are remarkable, now with their places."""
+        for pointer, text in strings_of(read_json(line)):
+            for code, start, end in facts_of(text).findings:
+                self._say(number, pointer, code, start=start, end=end)
 
     def _say_cut(self, number: int, total: int, limit: int) -> None:
         lost = total - limit
@@ -113,7 +129,18 @@ class Tally:
         """What was found, now that the segment is at its end."""
         for place, counts in enumerate(self._counts):
             counts.roles = {role: tokens(packed, place) for role, packed in self._roles.items()}
+        self.found.words.settle()
         return self.found
+
+
+def _is_remarkable(text: str) -> bool:
+    return bool(facts_of(text).findings)
+
+
+def similarity(line: bytes, other: bytes, found: str) -> float:
+    """How similar the conversations of two sound lines of a format are, from 0 to 1: what `merge` verifies with."""
+    pieces_of = SHAPES[found].pieces_of
+    return near.similarity(conversation(pieces_of(read_json(line))), conversation(pieces_of(read_json(other))))
 
 
 def read_lines(tally: Tally, lines: Iterator[Placed]) -> Partial:
