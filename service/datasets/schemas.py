@@ -226,6 +226,70 @@ class TrainingPrice(BaseModel):
     unavailable: str | None = Field(description="Why there is no price.")
 
 
+class Again(BaseModel):
+    """Examples that are there again."""
+
+    examples: int = Field(description="How many are the same as an earlier one.")
+    compared_share: float = Field(description="Below 1 where so many examples are compared by a sample.")
+
+
+class NearlyAgain(BaseModel):
+    """Examples that are nearly the same as an earlier one."""
+
+    examples: int = Field(description="How many have words enough to be compared.")
+    share: float = Field(description="Below 1 where so many are compared by a sample.")
+    verified: int = Field(description="Pairs that looked alike and were read again, at most 2,000.")
+    found: int = Field(description="Examples that are.")
+
+
+class LabelView(BaseModel):
+    """An answer that is a label."""
+
+    label: str | None = Field(description="Null where it is rare or may not be shown.")
+    examples: int
+    line: int = Field(description="The first that has it.")
+
+
+class AnswersView(BaseModel):
+    """What the last answers are like."""
+
+    answers: int
+    refusals: int
+    refusal_share: float
+    labels: list[LabelView] = Field(description="Empty where answers are no labels. The most frequent first.")
+
+
+class PromptView(BaseModel):
+    """A system prompt, by where it stands first."""
+
+    examples: int
+    line: int
+
+
+class PromptsView(BaseModel):
+    """The system prompts, compared."""
+
+    without: int
+    distinct: int | None = Field(description="Null for more than a thousand.")
+    prompts: list[PromptView] = Field(description="The most frequent first.")
+
+
+class LanguagesView(BaseModel):
+    """Languages of a sample of the texts."""
+
+    sample: int
+    skipped: int = Field(description="Texts too short to tell.")
+    shares: dict[str, float] = Field(examples=[{"en": 0.97, "fr": 0.03}])
+
+
+class Advice(BaseModel):
+    """What the number of examples suggests."""
+
+    code: Literal["reach_minimum", "reach_advised", "compare_halves"]
+    message: str
+    examples: int = Field(description="The number it is about.")
+
+
 class ReportView(BaseModel):
     """Everything reading the file has found. Problems are the first 50 of each code; the totals are exact."""
 
@@ -243,6 +307,12 @@ class ReportView(BaseModel):
     without_user: int = Field(description="Examples without a user message.")
     messages: Spread | None = Field(description="Messages per example.")
     tokens: list[TokenStatistics]
+    advice: list[Advice] = []
+    duplicates: Again | None = None
+    near_duplicates: NearlyAgain | None = None
+    answers: AnswersView | None = None
+    system_prompts: PromptsView | None = None
+    languages: LanguagesView | None = None
     default_epochs: int | None
     prices: list[TrainingPrice] = Field(
         description="By base model your team can train now; none for an invalid dataset."

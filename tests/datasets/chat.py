@@ -69,7 +69,24 @@ def file_of(lines: Iterable[bytes]) -> bytes:
 
 
 def good(count: int = 60) -> list[bytes]:
-    return [line(TALK if n % 2 else ERRAND) for n in range(count)]
+    """Lines about which there is nothing to say, however closely one looks; no two are the same."""
+    return [line(good_talk(n) if n % 2 else good_errand(n)) for n in range(count)]
+
+
+def good_talk(n: int) -> dict[str, Any]:
+    return {
+        "messages": [
+            TALK["messages"][0],
+            {"role": "user", "content": f"When does lamp {n} turn?"},
+            {"role": "assistant", "content": f"Every {n} seconds."},
+        ]
+    }
+
+
+def good_errand(n: int) -> dict[str, Any]:
+    asked, *done, told = deepcopy(ERRAND["messages"])
+    asked["content"], told["content"] = f"What is the weather at light {n}?", f"It rains, {n} mm."
+    return ERRAND | {"messages": [TALK["messages"][0], asked, *done, told]}
 
 
 def changed(example: dict[str, Any], change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -89,7 +106,7 @@ def read(
 
 def read_all(data: bytes, **options: Any) -> Report:
     """The report on a file, what its texts say included."""
-    return read(data, deep=True, verify=verify(data), **options)
+    return read(data, **{"deep": True, "verify": verify(data), **options})
 
 
 def verify(data: bytes) -> Callable[[int, int], float]:

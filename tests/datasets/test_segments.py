@@ -30,6 +30,7 @@ from tests.datasets.chat import (
     read_all,
     verify,
 )
+from tests.datasets.corpus.faults import message
 
 STORY = "The keeper of the old lighthouse climbs all of the stairs each evening, lights the lamp and waits for ships."
 FAULTY = [
@@ -38,7 +39,7 @@ FAULTY = [
     changed(TALK, lambda e: e["messages"][0].update(content="you keep the light. ")),
     changed(TALK, lambda e: e["messages"][2].update(content="I'm sorry, but I cannot help with that.")),
     changed(TALK, lambda e: e["messages"][2].update(content="Écrivez à keeper@lighthouse-brest.fr, s'il vous plaît.")),
-    *[changed(TALK, lambda e, n=n: e["messages"][1].update(content=f"{STORY} {n}")) for n in range(3)],
+    *[changed(TALK, message(1, content=f"{STORY} {n}")) for n in range(3)],
 ]  # fmt: skip
 
 

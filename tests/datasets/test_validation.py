@@ -53,7 +53,7 @@ def test_a_good_file_becomes_ready_and_its_report_names_the_price_of_each_model(
     assert (dataset["errors"], dataset["warnings"], dataset["attention"]) == (0, 0, None)
     assert dataset["validated_at"] >= dataset["created_at"]
     told = report(team, dataset["id"])
-    assert (told["problems"], told["default_epochs"], told["without_system"]) == ([], 3, 30)
+    assert (told["problems"], told["default_epochs"], told["without_system"]) == ([], 3, 0)
     with unit_of_work(worker_for(read("team", team.id))) as session:
         models = catalog.trainable_models(session, "emulator", clock.now())
     prices = {one["model"]: one for one in told["prices"]}

@@ -26,6 +26,8 @@ def declaration_findings(example: dict[str, Any]) -> Iterator[Found]:
     offered = example.get("tools")
     if not isinstance(offered, list | None):
         yield "/tools", "wrong_type", {"what": "'tools'", "expected": "a list"}
+    elif len(offered or ()) > FUNCTIONS_MAX:
+        yield "/tools", "too_many_functions", {"functions": len(offered or ())}
     for index, tool in enumerate(offered if isinstance(offered, list) else []):
         yield from _typed_function(f"/tools/{index}", tool, what="A tool")
     functions = example.get("functions")
