@@ -3,7 +3,7 @@
 docs/protocol.md, "Janitor". It looks at each account's jobs of the last two days.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -25,6 +25,7 @@ from service.kit.errors import Unavailable
 from service.kit.identity import WORKER, worker_for
 from service.kit.locks import try_lock
 from service.kit.sealing import SealingError
+from service.kit.threads import each
 from service.provider.errors import ProviderError
 from service.provider.openai import gateway
 from service.provider.shapes import Credentials, RemoteJob
@@ -67,15 +68,23 @@ def _sweep_account(connection_id: UUID, credentials: Credentials) -> None:
     since = clock.now() - _WINDOW
     recent = [one for one in gateway.recent_jobs(credentials, created_since=since) if rules.is_submit_key(one.key)]
     owners = _owners(one.key for one in recent)
+
+    def settle(of_one_key: Sequence[RemoteJob]) -> None:
+        """One after the other: the first may be adopted, and then the second is one too many."""
+        for remote in of_one_key:
+            owner = owners.get(remote.key or "")
+            try:
+                if owner is None:
+                    _tell_unknown(connection_id, remote)
+                elif owner.provider_job_id != remote.id or owner.connection != connection_id:
+                    _settle(connection_id, credentials, owner, remote)
+            except (ProviderError, Unavailable) as error:  # what the provider will not end keeps it from no other
+                log.warning("janitor.job_skipped", provider_job_id=remote.id, reason=str(error))
+
+    by_key: dict[str, list[RemoteJob]] = {}
     for remote in recent:
-        owner = owners.get(remote.key or "")
-        try:
-            if owner is None:
-                _tell_unknown(connection_id, remote)
-            elif owner.provider_job_id != remote.id or owner.connection != connection_id:
-                _settle(connection_id, credentials, owner, remote)
-        except (ProviderError, Unavailable) as error:  # one the provider will not end must not keep it from the others
-            log.warning("janitor.job_skipped", provider_job_id=remote.id, reason=str(error))
+        by_key.setdefault(remote.key or "", []).append(remote)
+    each(list(by_key.values()), settle)
 
 
 def _owners(keys: Iterable[str | None]) -> dict[str, _Owner]:
