@@ -1,8 +1,10 @@
 """Posting a dataset: through the API, over a socket where the bytes themselves matter."""
 
 import base64
+import gzip
 import hashlib
 import json
+import random
 import socket
 import time
 from collections import Counter
@@ -140,7 +142,7 @@ def test_lists_are_newest_first_and_paged(team: Team) -> None:
         ("Content-Digest", digest(b"something else"), 422, "digest_mismatch"),
         ("Content-Digest", "sha-256=:c2hvcnQ=:", 422, "content_digest_malformed"),
         ("Content-Digest", "sha-256=plain", 422, "content_digest_malformed"),
-        ("Content-Encoding", "gzip", 415, "content_encoding_unsupported"),
+        ("Content-Encoding", "br", 415, "content_encoding_unsupported"),
         ("Content-Type", "application/x-www-form-urlencoded", 415, "media_type_unsupported"),
         ("Content-Type", "image/png", 415, "media_type_unsupported"),
         ("Content-Type", "multipart/form-data", 422, "multipart_malformed"),
@@ -253,6 +255,7 @@ def test_a_body_that_goes_silent_is_given_up(wire: Callable[..., Wire], team: Te
     assert (status, problem["code"]) == (408, "body_too_slow")
     assert time.monotonic() - started < settings().body_idle_seconds + 3
     assert stored(stack, team) == []
+    assert team.viewer.get("/v1/datasets").json()["data"] == []
 
 
 def test_a_connection_that_breaks_leaves_nothing(wire: Callable[..., Wire], team: Team, stack: LocalStack) -> None:
@@ -285,4 +288,6 @@ def test_a_body_that_grows_too_large_is_cut_off_and_a_full_disk_is_507(
     resource.prlimit(api, resource.RLIMIT_FSIZE, (100_000, 100_000))
     full = post(team, chunks(290_000))
     assert (full.status_code, full.json()["code"]) == (507, "storage_full")
-    assert len(stored(stack, team)) == 1
+    packed = post(team, gzip.compress(random.Random(7).randbytes(140_000).hex().encode()))  # small, until unpacked
+    assert (packed.status_code, packed.json()["code"]) == (507, "storage_full")
+    assert len(stored(stack, team)) == len(team.viewer.get("/v1/datasets").json()["data"]) == 1
