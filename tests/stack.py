@@ -228,6 +228,16 @@ class Emulator:
     def advance(self, seconds: float) -> None:
         assert self.http.post("/_emulator/clock", json={"advance_seconds": seconds}).is_success
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Nothing trains on meanwhile, however busy this machine is, but by `advance`."""
+        speed = self.http.get("/_emulator/clock").json()["speed"]
+        self.http.post("/_emulator/clock", json={"speed": 0})
+        try:
+            yield
+        finally:
+            self.http.post("/_emulator/clock", json={"speed": speed})
+
 
 def seed(stack: LocalStack) -> None:
     """What bootstrap does: the price book and the default connection, here to the emulator."""

@@ -43,8 +43,9 @@ def stray(remote: RemoteJob) -> StrayJob | None:
 def test_a_second_job_is_cancelled_in_one_round_and_told_once(team: Team, emulator: Emulator) -> None:
     job = team.accepted(team.ready())
     team.job_in(job["id"], "succeeded")
-    extra = create_another(team, job["id"])
-    sweep_jobs()
+    with emulator.standing_still():
+        extra = create_another(team, job["id"])
+        sweep_jobs()
     statuses = {one["id"]: one["status"] for one in emulator.jobs_of(job["id"])}
     assert statuses[extra.id] == "cancelled"
     assert sorted(statuses.values()) == ["cancelled", "succeeded"]
@@ -85,10 +86,13 @@ def test_a_second_job_that_has_trained_is_a_second_bill_and_the_ledger_has_it(te
 
 
 def test_a_second_bill_leaves_what_is_held_for_the_job_that_still_runs(team: Team, emulator: Emulator) -> None:
-    job = team.accepted(team.ready(), n_epochs=20)
-    team.job_in(job["id"], "running")
-    team.member.post(f"/v1/jobs/{job['id']}/pause")
-    team.job_in(job["id"], "paused")
+    dataset = team.ready()
+    with emulator.standing_still():
+        job = team.accepted(dataset, n_epochs=20)
+        while team.job_in(job["id"], *State)["state"] != "running":
+            emulator.advance(1)
+        team.member.post(f"/v1/jobs/{job['id']}/pause")
+        team.job_in(job["id"], "paused")
     held = team.budget()["held"]
     extra = create_another(team, job["id"])
     _, account = credentials()
