@@ -78,6 +78,7 @@ STEPS: Final = (
     Step(connections.TEST, connection_flows.test),
     Step(datasets.VALIDATE, dataset_flows.validate, short=False),
     Step(datasets.READ_RANGE, dataset_flows.read_ranges, short=False),
+    Step(datasets.PREPARE, dataset_flows.prepare, short=False),
     Step(ticks.KIND, run_ticks),
 )
 QUEUES: Final = tuple(dict.fromkeys(step.kind.queue for step in STEPS))

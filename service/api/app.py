@@ -30,6 +30,7 @@ from service.api import (
     limits,
     me,
     models,
+    preparations,
     provider_webhooks,
     streams,
     teams,
@@ -45,9 +46,9 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
-    datasets.router, jobs.router, job_actions.router, job_pauses.router, job_results.router, approvals.router,
-    streams.router, costs.router, models.router, provider_webhooks.router, explain.router, attention.router,
-    health.router,
+    datasets.router, preparations.router, jobs.router, job_actions.router, job_pauses.router, job_results.router,
+    approvals.router, streams.router, costs.router, models.router, provider_webhooks.router, explain.router,
+    attention.router, health.router,
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX
 
 router = APIRouter(tags=["operations"])
 
-_KINDS: Final = {"job": jobs.FOLLOW, "dset": datasets.VALIDATE, "mver": registry.PROBE}
+_KINDS: Final = {"job": jobs.FOLLOW, "dset": datasets.VALIDATE, "prep": datasets.PREPARE, "mver": registry.PROBE}
 """Prefix of the shown id → any kind of work on the table that such a row is in."""
 
 Ref = Annotated[

@@ -18,9 +18,9 @@ from service.kit.errors import LimitReached
 from service.kit.listener import Listener
 from service.kit.settings import settings
 
-# Notified by jobs/progress.py, datasets/commands.py and connections/flows.py.
+# Notified by jobs/progress.py, datasets/commands.py, datasets/preparations.py and connections/flows.py.
 CHANNELS: Final = ("job_events", "datasets_checked", "connections_tested")
-Awaited = Literal["job", "dset", "ctest"]
+Awaited = Literal["job", "dset", "prep", "ctest"]
 """What a request may wait for, by the prefix of its id."""
 
 
@@ -238,5 +238,6 @@ def wanted_by(watches: Iterable[Stream | Wait]) -> Wanted:
         cursors=frozenset(cursors),
         jobs=frozenset(one.subject for one in waits if one.kind == "job"),
         datasets=frozenset(one.subject for one in waits if one.kind == "dset"),
+        preparations=frozenset(one.subject for one in waits if one.kind == "prep"),
         tests=frozenset(one.subject for one in waits if one.kind == "ctest"),
     )

@@ -24,6 +24,7 @@ class Wanted:
     cursors: frozenset[Cursor]
     jobs: frozenset[UUID]
     datasets: frozenset[UUID]
+    preparations: frozenset[UUID]
     tests: frozenset[UUID]
 
 
@@ -55,6 +56,8 @@ def read(team_id: UUID | None, wanted: Wanted) -> News:
         unsettled: dict[UUID, str] = {job: head.state for job, head in heads.items() if not head.is_over}
         if wanted.datasets:
             unsettled |= datasets.under_way(session, team_id, wanted.datasets)
+        if wanted.preparations:
+            unsettled |= datasets.preparations_under_way(session, team_id, wanted.preparations)
         return News(_pieces(session, team_id, wanted.cursors, heads), unsettled)
 
 

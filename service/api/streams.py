@@ -212,6 +212,18 @@ async def until_dataset_is_checked(
     await _wait(request, actor, "dset", request.path_params["dataset"], wait)
 
 
+async def until_preparation_is_read(
+    request: Request,
+    actor: MayReadDatasets,
+    wait: Annotated[
+        int,
+        Query(ge=0, le=WAIT_SECONDS_MAX, description="Answer when it is ready or refused, or after so many seconds."),
+    ] = 0,
+) -> None:
+    """For the route of a preparation: lets it go on when the file has been read."""
+    await _wait(request, actor, "prep", request.path_params["preparation"], wait)
+
+
 async def until_connection_is_tested(
     request: Request,
     actor: Annotated[Actor, May("connections:read")],

@@ -2,7 +2,7 @@
 
 Invariants:
 - The same bytes posted twice are one dataset of a team, and its bytes never change.
-- A part of a dataset is known by its parent and recipe: the same cut asked for again is the same two datasets.
+- What is made of a dataset is known by its parent and recipe: asked for again, it is the same. Nothing is altered.
 - `ready` and `invalid` are final verdicts on these bytes: only a dataset without errors is ready.
 - Nothing of a file's text leaves storage: reports, logs and errors name lines, pointers, codes and counts.
 """
@@ -11,13 +11,24 @@ from service.datasets.commands import receive
 from service.datasets.deriving import derive_split, derive_subset
 from service.datasets.errors import (
     DatasetNotDivisible,
+    DatasetNotPreparable,
     DatasetNotValidated,
     DatasetUnknown,
     NothingLeft,
+    PreparationNotReady,
+    PreparationUnknown,
+    StepUnknown,
     SubsetTooLarge,
     TokensNotCounted,
 )
-from service.datasets.models import READ_RANGE, VALIDATE
+from service.datasets.models import PREPARE, READ_RANGE, VALIDATE
+from service.datasets.preparation_schemas import ApplyRequest, PreparationView, PrepareRequest
+from service.datasets.preparations import (
+    apply_preparation,
+    get_preparation,
+    preparations_under_way,
+    prepare,
+)
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
 from service.datasets.rules.digests import Digests
 from service.datasets.rules.epochs import default_epochs
@@ -27,30 +38,42 @@ from service.datasets.schemas import DatasetView, Progress, ReportView, SplitReq
 
 __all__ = [
     "INCOMING",
+    "PREPARE",
     "READ_RANGE",
     "VALIDATE",
+    "ApplyRequest",
     "Billing",
     "DatasetFacts",
     "DatasetNotDivisible",
+    "DatasetNotPreparable",
     "DatasetNotValidated",
     "DatasetUnknown",
     "DatasetView",
     "Digests",
     "NothingLeft",
+    "PreparationNotReady",
+    "PreparationUnknown",
+    "PreparationView",
+    "PrepareRequest",
     "Progress",
     "ReportView",
     "SplitRequest",
     "SplitView",
     "State",
+    "StepUnknown",
     "SubsetRequest",
     "SubsetTooLarge",
     "TokensNotCounted",
+    "apply_preparation",
     "default_epochs",
     "derive_split",
     "derive_subset",
     "facts",
     "get",
+    "get_preparation",
     "list_datasets",
+    "preparations_under_way",
+    "prepare",
     "receive",
     "report",
     "same_bytes",

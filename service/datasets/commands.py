@@ -16,7 +16,7 @@ from service.datasets.models import Dataset
 from service.datasets.queries import DatasetFacts
 from service.datasets.ranges import Merging, RangeOrder
 from service.datasets.rules.digests import Digests, Segments
-from service.datasets.rules.recipes import leaves_something
+from service.datasets.rules.recipes import leaves_something, needs_verdict
 from service.datasets.rules.report import Limit, Report, refusal
 from service.datasets.rules.splits import Part
 from service.datasets.rules.states import UNDER_WAY, State, may_follow
@@ -98,6 +98,7 @@ class Making:
     claim: Claim
     storage_key: str
     recipe: dict[str, Any]
+    system: str | None
     whole: DatasetFacts
 
 
@@ -123,16 +124,17 @@ def begin(session: Session, claimed: Claim, at: datetime) -> Order | Making | Me
 
 def _making(session: Session, claimed: Claim, row: Dataset, whole: Dataset, at: datetime) -> Making | None:
     recipe = row.recipe or {}
+    must_be_ready = needs_verdict(recipe) or whole.sha256 is None
     if whole.attention is not None:
         give_up(session, claimed, "the dataset it is a part of needs a person")
-    elif whole.state in UNDER_WAY:
+    elif whole.state in UNDER_WAY and must_be_ready:
         work.back_off(row, seconds=work.pause_while_waiting(at - row.created_at), blameless=True)
-    elif whole.state == State.INVALID:
+    elif whole.state == State.INVALID and must_be_ready:
         refuse(session, claimed, "whole_invalid", at)
     elif not leaves_something(recipe, whole.examples or 0):
         refuse(session, claimed, "empty_part", at)
     else:
-        return Making(claimed, row.storage_key, recipe, queries.facts_of(whole))
+        return Making(claimed, row.storage_key, recipe, row.system, queries.facts_of(whole))
     return None
 
 

@@ -4,6 +4,7 @@ A dataset made of another is known by its parent and its recipe, so the same req
 """
 
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -73,16 +74,19 @@ def _divisible(session: Session, actor: Actor, dataset_id: UUID, pointer: str | 
     return whole
 
 
-def made_of(session: Session, actor: Actor, whole: Dataset, recipe: dict[str, Any], *, word: str) -> UUID:
+def made_of(
+    session: Session, actor: Actor, whole: Dataset, recipe: dict[str, Any], *, word: str, system: str | None = None
+) -> UUID:
     """The row of what this recipe makes of `whole`, new or known, due to be made. `word` goes into its names."""
     new_id = ids.new_id()
     values = {
         "id": new_id,
         "team_id": whole.team_id,
         "name": f"{whole.name[:80]} ({word})",
-        "filename": f"{whole.filename[:200].removesuffix('.jsonl')}.{word}.jsonl",
+        "filename": f"{PurePosixPath(whole.filename).stem[:200]}.{word}.jsonl",
         "parent_id": whole.id,
         "recipe": recipe,
+        "system": system,
         "storage_key": part_key(whole.team_id, new_id),
         "created_by": actor.name,
         "state": State.RECEIVED,

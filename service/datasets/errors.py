@@ -33,6 +33,30 @@ class SubsetTooLarge(Invalid):
     code = "subset_too_large"
 
 
+class DatasetNotPreparable(Conflict):
+    """Dataset {id} is {state}: there is nothing left to prepare."""
+
+    code = "dataset_not_preparable"
+
+
+class PreparationUnknown(NotFound):
+    """There is no preparation {id!r} of this dataset."""
+
+    code = "preparation_not_found"
+
+
+class PreparationNotReady(Conflict):
+    """This preparation is {state}: only one that is ready can be applied."""
+
+    code = "preparation_not_ready"
+
+
+class StepUnknown(Invalid):
+    """This preparation has no step {step!r}; its steps are: {steps}."""
+
+    code = "preparation_step_unknown"
+
+
 class TokensNotCounted(Conflict):
     """The tokens of dataset {id} were not counted for {encoding} at {limit} tokens per example."""
 

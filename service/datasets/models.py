@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     String,
+    Text,
     UniqueConstraint,
     func,
     text,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.datasets.rules.states import UNDER_WAY, RangeState
+from service.datasets.rules.states import UNDER_WAY, PreparationState, RangeState
 from service.kit.db import Base
 from service.kit.work import Kind, Work
 
@@ -57,6 +58,7 @@ class Dataset(Reading, Work, Base):
     segments: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     parent_id: Mapped[UUID | None]  # what it is a part of, cut out by `recipe`; bytes and hash come with the making
     recipe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    system: Mapped[str | None] = mapped_column(Text)  # whose hash the recipe has; too long to be found by
     created_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # Validation under way: since when, and what every range of a large file is asked (rules/partial.py).
@@ -95,6 +97,27 @@ class DatasetRange(Reading, Work, Base):
     sha256: Mapped[str] = mapped_column(String(64))
 
 
+class Preparation(Reading, Work, Base):
+    """A file examined for what would make examples of it. The same wish for the same dataset is the same row."""
+
+    __tablename__ = "preparations"
+    __table_args__ = (
+        UniqueConstraint("team_id", "dataset_id", "wish"),
+        ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
+        Index("ix_preparations_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
+    dataset_id: Mapped[UUID]
+    wish: Mapped[dict[str, Any]] = mapped_column(JSONB)  # what for, which columns and sheet, the hash of `system`
+    system: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    findings: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))  # why it is refused
+
+
+PREPARE: Final = Kind("datasets.prepare", Preparation, frozenset({PreparationState.READING}), queue="datasets", batch=1)
 # One row a message: a large file takes a minute, and a batch's other rows should go to other workers meanwhile.
 VALIDATE: Final = Kind("datasets.validate", Dataset, UNDER_WAY, queue="datasets", batch=1)
 READ_RANGE: Final = Kind(

@@ -248,7 +248,7 @@ def _view(row: Dataset, progress: Progress | None) -> DatasetView:
         bytes=row.bytes,
         sha256=row.sha256,
         parent=ids.show("dset", row.parent_id) if row.parent_id else None,
-        recipe=RECIPE.validate_python(row.recipe) if row.recipe else None,
+        recipe=RECIPE.validate_python(row.recipe | {"system": row.system}) if row.recipe else None,
         state=State(row.state),
         format=row.format,
         examples=row.examples,

@@ -25,7 +25,7 @@ class Shelf:
         self.team = team or a_team()
         self.actor = acting_for(self.team)
 
-    def put(self, content: bytes) -> UUID:
+    def put(self, content: bytes, filename: str = "tide.jsonl") -> UUID:
         """A dataset that is still to be checked."""
         digests = datasets.Digests(settings().segment_bytes)
         digests.update(content)
@@ -33,7 +33,7 @@ class Shelf:
         storage.make(key, iter([content]))
         with unit_of_work(self.actor) as session:
             view, _ = datasets.receive(
-                session, self.actor, filename="tide.jsonl", name=None, sha256=digests.sha256, size=digests.size,
+                session, self.actor, filename=filename, name=None, sha256=digests.sha256, size=digests.size,
                 storage_key=key, segments=digests.segments,
             )  # fmt: skip
         return ids.read("dset", view.id)
@@ -62,6 +62,19 @@ class Shelf:
     def subset(self, dataset: UUID, **how: Any) -> UUID:
         with unit_of_work(self.actor) as session:
             return datasets.derive_subset(session, self.actor, dataset, **{"seed": 0, **how})
+
+    def prepare(self, dataset: UUID, **wish: Any) -> UUID:
+        with unit_of_work(self.actor) as session:
+            view = datasets.prepare(session, self.actor, dataset, datasets.PrepareRequest.model_validate(wish))
+        return ids.read("prep", view.id)
+
+    def preparation(self, dataset: UUID, preparation: UUID) -> datasets.PreparationView:
+        with unit_of_work(self.actor) as session:
+            return datasets.get_preparation(session, self.team.id, dataset, preparation)
+
+    def apply(self, dataset: UUID, preparation: UUID, *accept: str) -> UUID:
+        with unit_of_work(self.actor) as session:
+            return datasets.apply_preparation(session, self.actor, dataset, preparation, accept=accept)
 
     def view(self, dataset: UUID) -> datasets.DatasetView:
         with unit_of_work(self.actor) as session:

@@ -34,8 +34,8 @@ def made(
     """What the accepted steps make; without any named, all of them."""
     found = findings(content, to=to, **how)
     names = [step["id"] for step in found["steps"]] if accept is None else accept
-    recipe = recipe_of(found, to=to, system=system, accept=names)
-    return [json.loads(line) for line in prepared(recipe, lambda: [content])]
+    recipe = recipe_of(found, to=to, system_sha256=None, accept=names)
+    return [json.loads(line) for line in prepared(recipe, lambda: [content], system=system)]
 
 
 def pairs_made(content: bytes, accept: Collection[str], **how: Any) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ def test_the_file_itself_says_nothing_but_numbers() -> None:
     content = table([(f"{secret} {n} {secret}", f"{secret} {n} {secret}") for n in range(30)])
     for to in ("chat", PC):
         found = findings(content, to=to)
-        accepted = recipe_of(found, to=to, system=None, accept=[step["id"] for step in found["steps"]])
+        accepted = recipe_of(found, to=to, system_sha256=None, accept=[step["id"] for step in found["steps"]])
         assert secret not in json.dumps([found, accepted])
 
 
@@ -256,18 +256,18 @@ def test_half_a_character_is_replaced_and_all_others_kept_as_they_are() -> None:
         '{"prompt": "\\ud83d", "completion": "ü \\ud83d\\ude00 \\u0000"}\n{"prompt": "", "completion": "ß"}'.encode()
     )
     found = examine(lambda: [lines], "x.jsonl", Wish(PC)).as_json()
-    kept = b"".join(prepared(recipe_of(found, to=PC, system=None, accept=[]), lambda: [lines]))
+    kept = b"".join(prepared(recipe_of(found, to=PC, system_sha256=None, accept=[]), lambda: [lines]))
     assert "ü 😀 \\u0000" in kept.decode()
     assert json.loads(kept.splitlines()[0])["prompt"] == "\ufffd"
 
 
 def test_a_recipe_takes_all_necessary_steps_and_no_unknown_one() -> None:
     found = findings(table([*UNLIKE, ("r", "")]))
-    recipe = recipe_of(found, to=PC, system=None, accept=["add_stop", "add_separator"])
+    recipe = recipe_of(found, to=PC, system_sha256=None, accept=["add_stop", "add_separator"])
     assert [step["id"] for step in recipe["steps"]] == ["convert", "remove_empty", "add_separator", "add_stop"]
-    assert recipe == recipe_of(found, to=PC, system=None, accept=["add_separator", "add_stop", "convert"])
+    assert recipe == recipe_of(found, to=PC, system_sha256=None, accept=["add_separator", "add_stop", "convert"])
     with pytest.raises(UnknownStep):
-        recipe_of(found, to=PC, system=None, accept=["trim"])
+        recipe_of(found, to=PC, system_sha256=None, accept=["trim"])
 
 
 def test_advice_for_two_classes_names_the_more_frequent_if_it_is_a_plain_label() -> None:

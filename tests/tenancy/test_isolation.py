@@ -66,6 +66,15 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     "GET /v1/datasets/{dataset}/report": [Try("/v1/datasets/{dset_id}/report")],
     "POST /v1/datasets/{dataset}/split": [Try("/v1/datasets/{dset_id}/split", {"validation_count": 2})],
     "POST /v1/datasets/{dataset}/subset": [Try("/v1/datasets/{dset_id}/subset", {"count": 2})],
+    "POST /v1/datasets/{dataset}/prepare": [Try("/v1/datasets/{table_id}/prepare", {})],
+    "GET /v1/datasets/{dataset}/preparations/{preparation}": [
+        Try("/v1/datasets/{table_id}/preparations/{prep_id}"),
+        Try("/v1/datasets/{own_table_id}/preparations/{prep_id}?wait=9"),
+    ],
+    "POST /v1/datasets/{dataset}/preparations/{preparation}/apply": [
+        Try("/v1/datasets/{table_id}/preparations/{prep_id}/apply", {"accept": []}),
+        Try("/v1/datasets/{own_table_id}/preparations/{prep_id}/apply", {"accept": []}),
+    ],
     "POST /v1/jobs/estimate": [Try("/v1/jobs/estimate", body, blames=field) for body, field in _BODIES],
     "POST /v1/jobs": [Try("/v1/jobs", body, blames=field) for body, field in _BODIES],
     "GET /v1/jobs/{job}": [Try("/v1/jobs/{job_id}"), Try("/v1/jobs/{job_id}?wait=9")],

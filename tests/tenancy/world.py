@@ -17,13 +17,14 @@ from tests.until import until
 SHARED_MODEL: Final = "atlas"  # a name that both teams chose
 ROLES: Final = (Role.ADMIN, Role.MEMBER, Role.VIEWER, Role.RESOLVER)
 BASE_MODEL: Final = "gpt-4o-mini-2024-07-18"
-_PREFIXES: Final = ("team", "key", "dset", "job", "model", "mver")
+_PREFIXES: Final = ("team", "key", "dset", "prep", "job", "model", "mver")
 _ID: Final = re.compile(rf"\b(?:{'|'.join(_PREFIXES)})_[0-9a-z]{{26}}\b|\bft:[\w:.-]+|\bftjob-\w+")
 
 NOBODYS: Final = {
     "team": "nobodys-team",
     "model": "nobodys-model",
     "alias": "nobodys-alias",
+    "table_id": show("dset", new_id()),
     **{f"{prefix}_id": show(prefix, new_id()) for prefix in _PREFIXES},
 }
 """Names like a tenant's that stand for nothing."""
@@ -42,6 +43,7 @@ class Tenant:
         self.dataset = self.post_dataset(f"{word} tide")
         self.validation = self.post_dataset(f"{word} moon")
         self.post_dataset(f"{word} sea", count=400)  # large enough to be read in ranges
+        self.table, self.preparation = self._prepare_table()
         self.jobs = [self._submit(model, f"monday {n}") for n, model in enumerate(models)]
 
     def client(self, role: Role = Role.MEMBER) -> Client:
@@ -51,6 +53,16 @@ class Tenant:
         dataset = self.team.ready_dataset(conversations(count, topic=topic), f"{self.word}.jsonl")
         assert dataset["state"] == "ready", dataset
         return str(dataset["id"])
+
+    def _prepare_table(self) -> tuple[str, str]:
+        """A table, and what preparing it would change."""
+        rows = "".join(f"{self.word} {n},{self.word}-{n % 3}\n" for n in range(30))
+        table = self.team.ready_dataset(f"text,label\n{rows}".encode(), f"{self.word}.csv")["id"]
+        asked = self.team.member.post(f"/v1/datasets/{table}/prepare", {"system": self.word})
+        assert asked.status_code == 202, asked.text
+        read_ = self.team.member.get(f"{asked.headers['location']}?wait=30").json()
+        assert read_["state"] == "ready", read_
+        return str(table), str(read_["id"])
 
     def _submit(self, model: str, idempotency_key: str) -> str:
         answer = self.team.submit(
@@ -92,6 +104,8 @@ class Tenant:
             "team_id": self.team.id,
             "key_id": admin.get("/v1/me").json()["key"],
             "dset_id": self.dataset,
+            "table_id": self.table,
+            "prep_id": self.preparation,
             "job_id": self.jobs[0],
             "model": self.models[0],
             "model_id": model["id"],
@@ -104,6 +118,7 @@ class Tenant:
         admin = self.client(Role.ADMIN)
         own = f"/v1/teams/{self.team.slug}"
         views = ["/v1/me", f"{own}/keys", f"{own}/budget", "/v1/datasets", "/v1/jobs", "/v1/models"]
+        views.append(f"/v1/datasets/{self.table}/preparations/{self.preparation}")
         shown = set(_ID.findall(" ".join(admin.get(view).text for view in views)))
         assert len(shown) > 2 * len(_PREFIXES)
         shown.remove(self.team.operator.get("/v1/me").json()["key"])  # who made the keys, of all teams

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from service.datasets import commands
-from service.datasets.models import Dataset, DatasetRange
+from service.datasets.models import Dataset, DatasetRange, Preparation
 from service.datasets.rules.digests import passing
 from service.datasets.rules.report import Report
 from service.datasets.rules.whereabouts import Whereabouts
@@ -22,7 +22,7 @@ _TOLD_EVERY_SECONDS: Final = 1.0
 class Held:
     """A claimed row while its bytes are read: what passes is counted, and told with each renewal of the lease."""
 
-    def __init__(self, claimed: Claim, model: type[Dataset] | type[DatasetRange] = Dataset) -> None:
+    def __init__(self, claimed: Claim, model: type[Dataset | DatasetRange | Preparation] = Dataset) -> None:
         self._claimed, self._model = claimed, model
         self._pause = min(_TOLD_EVERY_SECONDS, settings().lease_seconds / 3)
         self._told_at = clock.monotonic()

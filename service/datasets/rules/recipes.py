@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from service.datasets.rules import splits, strata
+from service.datasets.rules import preparing, splits, strata
 from service.datasets.rules.lines import numbered
 from service.datasets.rules.splits import Part, Split, Subset
 
@@ -19,15 +19,25 @@ class CannotBeMade(Exception):
         self.code = code
 
 
+def needs_verdict(recipe: dict[str, Any]) -> bool:
+    """Whether the parent has to be free of errors. What is prepared is no training file yet."""
+    return bool(recipe["kind"] != "prepare")
+
+
 def leaves_something(recipe: dict[str, Any], examples: int) -> bool:
     """Whether so many examples are enough for it."""
-    if recipe["kind"] == "split":
-        return Split.of(recipe).leaves_something(examples)
-    return Subset.of(recipe).can_be_taken(examples)
+    match recipe["kind"]:
+        case "split":
+            return Split.of(recipe).leaves_something(examples)
+        case "subset":
+            return Subset.of(recipe).can_be_taken(examples)
+    return True
 
 
-def made(recipe: dict[str, Any], read: Read, examples: int) -> Iterator[bytes]:
+def made(recipe: dict[str, Any], read: Read, examples: int, *, system: str | None = None) -> Iterator[bytes]:
     """The lines of what the recipe makes of a file of so many examples. Raises CannotBeMade."""
+    if recipe["kind"] == "prepare":
+        return _prepared(recipe, read, system)
     if recipe["kind"] == "subset":
         return _chosen(read, splits.in_subset(Subset.of(recipe), examples))
     split, part = Split.of(recipe), Part(recipe["part"])
@@ -36,6 +46,13 @@ def made(recipe: dict[str, Any], read: Read, examples: int) -> Iterator[bytes]:
         return _stratified(split, read, is_wanted=is_wanted)
     is_for_validation = splits.for_validation(split, examples)
     return _chosen(read, lambda number: is_for_validation(number) is is_wanted)
+
+
+def _prepared(recipe: dict[str, Any], read: Read, system: str | None) -> Iterator[bytes]:
+    try:
+        yield from preparing.prepared(recipe, read, system=system)
+    except preparing.CannotBePrepared:
+        raise CannotBeMade("not_as_examined") from None
 
 
 def _examples(read: Read) -> Iterator[tuple[int, bytes]]:

@@ -4,6 +4,14 @@ from enum import StrEnum
 from typing import Final
 
 
+class PreparationState(StrEnum):
+    """`ready`: every step is known; `refused`: the file cannot be prepared, and why is said."""
+
+    READING = "reading"
+    READY = "ready"
+    REFUSED = "refused"
+
+
 class State(StrEnum):
     """`ready` may be trained on; `invalid` has errors and never changes, because its bytes never do."""
 

@@ -72,7 +72,9 @@ class UnknownStep(Exception):
     """There is no such step to accept."""
 
 
-def recipe_of(findings: dict[str, Any], *, to: str, system: str | None, accept: Collection[str]) -> dict[str, Any]:
+def recipe_of(
+    findings: dict[str, Any], *, to: str, system_sha256: str | None, accept: Collection[str]
+) -> dict[str, Any]:
     """What is to be made, by all necessary and the accepted steps. Equal wishes are written equally.
 
     Raises UnknownStep with the name.
@@ -91,7 +93,7 @@ def recipe_of(findings: dict[str, Any], *, to: str, system: str | None, accept: 
         "columns": {"prompt": findings["columns"]["prompt"], "completion": findings["columns"]["completion"]},
         "steps": steps,
     }  # fmt: skip
-    return recipe if system is None else recipe | {"system": system}
+    return recipe if system_sha256 is None else recipe | {"system_sha256": system_sha256}
 
 
 def steps_of(gathered: Gathered, source: Source, chosen: Chosen, to: str) -> list[Step]:

@@ -16,14 +16,14 @@ Rewrite = Callable[[str], str]
 Steps = Mapping[str, Mapping[str, Any]]
 
 
-def prepared(recipe: Mapping[str, Any], read: Read) -> Iterator[bytes]:
+def prepared(recipe: Mapping[str, Any], read: Read, *, system: str | None = None) -> Iterator[bytes]:
     """The lines of the dataset. Raises CannotBePrepared where the file is not the one the recipe was made for."""
     source = sources.as_laid_out(read, Layout(**recipe["source"]))
     prompt, completion = recipe["columns"]["prompt"], recipe["columns"]["completion"]
     chosen = Chosen(None if prompt is None else prompt - 1, completion - 1)
     steps: Steps = {step["id"]: step for step in recipe["steps"]}
     of_prompt, of_completion = _of_prompts(steps), _of_completions(steps)
-    write = _chat(recipe.get("system")) if recipe["to"] == CHAT else _pair
+    write = _chat(system) if recipe["to"] == CHAT else _pair
     for before, after in _kept(read, source, chosen, steps):
         yield write(_through(of_prompt, before), _through(of_completion, after))
 
