@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from service.datasets.rules.preparing import CannotBePrepared, Columns, sources, tables, weighing, workbooks
 from service.datasets.rules.preparing.columns import choose
 from service.datasets.rules.preparing.rows import Row
+from service.datasets.rules.problems import LINE_BYTES_MAX
 from tests.datasets.sheets import archive, sheet_of, workbook
 
 
@@ -117,7 +118,7 @@ def test_a_workbook_reads_as_it_looks() -> None:
         (b"\xd0\xcf\x11\xe0", "x.xls", "unsupported_source"),
         (b"text,label\ncaf\xe9,b\n", "x.csv", "invalid_utf8"),
         (b'text,label\na,b\n"never closed,b\nc,d\n', "x.csv", "row_unreadable"),
-        (b"a" * (8 * 1024**2 + 1), "x.txt", "row_unreadable"),
+        (b"a" * (LINE_BYTES_MAX + 1), "x.txt", "row_unreadable"),
         (b'[{"prompt": "a", "completion": "b"}, {"prompt": "a",', "x.json", "row_unreadable"),
         (b"[]", "x.json", "no_rows"),
         (b"a,b,c\n1,2,3\n", "x.csv", "columns_unclear"),
