@@ -25,7 +25,6 @@ ELSEWHERE = {
     "whole_invalid",
     "empty_part",
     "too_many_classes",
-    "not_as_examined",
 }  # about datasets that are made: test_splits, test_strata
 
 

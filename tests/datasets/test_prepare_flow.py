@@ -169,6 +169,16 @@ def test_a_damaged_file_is_left_to_a_person(shelf: Shelf, table: UUID) -> None:
         assert {gone, changed} <= {one.id for one in oversight.asking(session, PREPARE, limit=1000)}
 
 
+def test_nothing_is_made_of_a_file_damaged_since(shelf: Shelf, table: UUID) -> None:
+    made = shelf.apply(table, ready(shelf, table))
+    for damaged in (TABLE.replace("is", "as"), TABLE.replace(",", ""), '"'):
+        storage.make(shelf.row(table).storage_key, iter([damaged.encode()]))
+        with unit_of_work(WORKER) as session:
+            session.execute(text("UPDATE datasets SET attention = NULL, due_at = now() WHERE id = :id"), {"id": made})
+        flows.validate([made])
+        assert "not what was received" in (shelf.view(made).attention or "")
+
+
 def test_who_is_overtaken_while_reading_writes_nothing(shelf: Shelf, table: UUID) -> None:
     preparation = shelf.prepare(table)
     with unit_of_work(WORKER) as session:

@@ -10,6 +10,7 @@ from service.datasets.flows.leases import Held, give_up
 from service.datasets.flows.received import NotAsReceived, received
 from service.datasets.rules import recipes
 from service.datasets.rules.digests import Digests, passing
+from service.datasets.rules.preparing import CannotBePrepared
 from service.kit import clock, storage
 from service.kit.db import unit_of_work
 from service.kit.identity import worker_for
@@ -30,7 +31,7 @@ def make(making: Making) -> bool:
     except FileNotFoundError:
         give_up(making.claim, "the stored file of the dataset it is a part of is gone")
         return False
-    except NotAsReceived:
+    except (NotAsReceived, CannotBePrepared):  # what was examined can be read
         give_up(making.claim, "the stored file of the dataset it is a part of is not what was received")
         return False
     except recipes.CannotBeMade as reason:

@@ -56,7 +56,6 @@ _OF_EXAMPLES: Final[dict[str, tuple[Severity, str]]] = {
     "too_many_image_examples": (E, "{examples} examples have images; 50,000 are allowed."),  # §3.2
     "whole_invalid": (E, "The dataset this is a part of has errors; its own report names them."),  # OURS
     "empty_part": (E, "The dataset this is a part of has too few examples to be cut like this."),  # OURS
-    "not_as_examined": (E, "The file cannot be read any more as it was when its preparation was examined."),  # OURS
     "too_many_classes": (E, "There are more than 10,000 different answers: they are no classes to cut by."),  # OURS
     "too_many_errors": (
         E,

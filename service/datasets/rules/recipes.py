@@ -35,9 +35,12 @@ def leaves_something(recipe: dict[str, Any], examples: int) -> bool:
 
 
 def made(recipe: dict[str, Any], read: Read, examples: int, *, system: str | None = None) -> Iterator[bytes]:
-    """The lines of what the recipe makes of a file of so many examples. Raises CannotBeMade."""
+    """The lines of what the recipe makes of a file of so many examples.
+
+    Raises CannotBeMade; CannotBePrepared only where it is not the file that was examined.
+    """
     if recipe["kind"] == "prepare":
-        return _prepared(recipe, read, system)
+        return preparing.prepared(recipe, read, system=system)
     if recipe["kind"] == "subset":
         return _chosen(read, splits.in_subset(Subset.of(recipe), examples))
     split, part = Split.of(recipe), Part(recipe["part"])
@@ -46,13 +49,6 @@ def made(recipe: dict[str, Any], read: Read, examples: int, *, system: str | Non
         return _stratified(split, read, is_wanted=is_wanted)
     is_for_validation = splits.for_validation(split, examples)
     return _chosen(read, lambda number: is_for_validation(number) is is_wanted)
-
-
-def _prepared(recipe: dict[str, Any], read: Read, system: str | None) -> Iterator[bytes]:
-    try:
-        yield from preparing.prepared(recipe, read, system=system)
-    except preparing.CannotBePrepared:
-        raise CannotBeMade("not_as_examined") from None
 
 
 def _examples(read: Read) -> Iterator[tuple[int, bytes]]:
