@@ -47,6 +47,9 @@ class Submitter:
     dataset: str
     history: History
 
+    def __post_init__(self) -> None:
+        self.reader = self.team.viewer  # its key is made now, before anything is broken
+
     def submit(self, key: str | None = None, *, patience_seconds: float = 30, **request: Any) -> httpx2.Response | None:
         """One try: the answer, if one came in time."""
         key = key or uuid4().hex
@@ -103,7 +106,7 @@ class Watcher(threading.Thread):
 
     def __init__(self, client: Submitter, job: str) -> None:
         super().__init__(name=f"watcher {next(_watchers)} of {job}", daemon=True)
-        self.reader, self.job = client.team.viewer, job
+        self.reader, self.job = client.reader, job
         self.history = History(client.history.file.with_name(f"{self.name.replace(' ', '-')}.jsonl"), self.name)
         self.client = Submitter(client.team, client.dataset, self.history)
         self.last = 0

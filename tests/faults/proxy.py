@@ -122,7 +122,8 @@ class Proxy:
         link = _Link(to_client, to_server)
         self._links.add(link)
         try:
-            await asyncio.gather(self._questions(link, from_client), self._answers(link, from_server))
+            with suppress(asyncio.CancelledError):  # the proxy ends: a stream's callback would tell of it at length
+                await asyncio.gather(self._questions(link, from_client), self._answers(link, from_server))
         finally:
             self._links.discard(link)
             link.abort()
