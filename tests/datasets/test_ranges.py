@@ -153,7 +153,8 @@ def test_a_small_file_is_read_in_one_go_with_the_same_care(shelf: Shelf) -> None
     assert len(content) <= settings().segment_bytes * 3
     dataset = shelf.checked(file_of(FAULTY[295:305]))
     assert not shelf.ranges(dataset)
-    assert [one["code"] for one in as_told(shelf, dataset)] == ["empty_line", "too_few_examples"]
+    codes = [one["code"] for one in as_told(shelf, dataset)]
+    assert codes == ["empty_line", "too_few_examples", *["duplicate_example"] * 7, "system_prompt_missing"]
 
 
 def test_a_dead_workers_range_alone_is_read_again_and_its_ghost_writes_nothing(shelf: Shelf) -> None:
