@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter
+from sqlalchemy.orm import Session
 
-from service import jobs, quotas, tenants
+from service import datasets, jobs, quotas, tenants
 from service.api.deps import May
 from service.api.errors import problems
 from service.api.teams import TeamRef
@@ -38,7 +39,7 @@ def get_team_limits(team: TeamRef, actor: MayRead) -> quotas.LimitsView:
     """The limits in force, whose word each of them is, and how much of it is used."""
     with read_only(actor) as session:
         owner = tenants.find_team(session, team, within=actor.team_id)
-        return quotas.show_limits(session, owner, clock.now(), running=jobs.slots_held(session, owner.id))
+        return _shown(session, owner)
 
 
 @router.put("/v1/teams/{team}/limits", summary="Set a team's limits", responses=problems(401, 403, 404, 422))
@@ -47,4 +48,9 @@ def set_team_limits(team: TeamRef, body: quotas.LimitsSet, actor: MayWrite) -> q
     with unit_of_work(actor) as session:
         owner = tenants.find_team(session, team, within=actor.team_id)
         quotas.set_team_limits(session, actor, owner, body)
-        return quotas.show_limits(session, owner, clock.now(), running=jobs.slots_held(session, owner.id))
+        return _shown(session, owner)
+
+
+def _shown(session: Session, team: tenants.TeamFacts) -> quotas.LimitsView:
+    running, stored = jobs.slots_held(session, team.id), datasets.stored_bytes(session, team.id)
+    return quotas.show_limits(session, team, clock.now(), running=running, stored=stored)

@@ -16,9 +16,10 @@ from service import datasets
 from service.api.deps import MayAsTeam
 from service.api.errors import problems
 from service.api.intake import FORM, Intake
+from service.api.multipart import ENVELOPE_BYTES_MAX
 from service.kit import ids, storage
 from service.kit.db import read_only, unit_of_work
-from service.kit.errors import Invalid
+from service.kit.errors import Invalid, LimitReached
 from service.kit.identity import Actor
 
 router = APIRouter(tags=["datasets"])
@@ -76,6 +77,7 @@ async def create_dataset(
     its report says what it is.
     """
     intake = Intake(request.headers, filename=filename, name=name, content_digest=content_digest)
+    await run_in_threadpool(_check_room, actor, intake.announced)
     key = f"{datasets.INCOMING}/{actor.team}/{ids.new_id()}"
     try:
         await storage.write(key, _file(intake, request.stream()))
@@ -105,6 +107,12 @@ async def _steps(intake: Intake, pieces: Iterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
+def _check_room(actor: Actor, announced: int) -> None:
+    """Refuse before the body is read what will not fit when it is; packed, it is likely to need more, not less."""
+    with read_only(actor) as session:
+        datasets.check_room(session, actor.team, max(announced - ENVELOPE_BYTES_MAX, 1))
+
+
 def _settle(actor: Actor, intake: Intake, key: str) -> tuple[datasets.DatasetView, bool]:
     """Make a dataset of what was stored under `key`, or find the one of the same bytes; `key` is gone afterwards."""
     try:
@@ -112,18 +120,23 @@ def _settle(actor: Actor, intake: Intake, key: str) -> tuple[datasets.DatasetVie
             known = datasets.same_bytes(session, actor.team, intake.digests.sha256)
         if known is not None:
             return known, False
-        kept = datasets.storage_key(actor.team, intake.digests.sha256)
-        storage.rename(key, kept)  # before the row, so that a row always has its bytes
-        with unit_of_work(actor) as session:
-            return datasets.receive(
-                session,
-                actor,
-                filename=intake.filename,
-                name=intake.name,
-                sha256=intake.digests.sha256,
-                size=intake.digests.size,
-                segments=intake.digests.segments,
-                storage_key=kept,
-            )
+        return _receive(actor, intake, key)
     finally:
         storage.delete(key)
+
+
+def _receive(actor: Actor, intake: Intake, key: str) -> tuple[datasets.DatasetView, bool]:
+    dataset_id = ids.new_id()
+    kept = datasets.content_key(actor.team, dataset_id)
+    storage.rename(key, kept)  # before the row, so that a row always has its bytes
+    try:
+        with unit_of_work(actor) as session:
+            view, is_new = datasets.receive(
+                session, actor, dataset_id, filename=intake.filename, name=intake.name, digests=intake.digests
+            )
+    except LimitReached:
+        storage.delete(kept)
+        raise  # after any other error there may be a row: what has none is swept (datasets.flows.sweep_orphans)
+    if not is_new:
+        storage.delete(kept)
+    return view, is_new

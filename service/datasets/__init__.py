@@ -30,10 +30,11 @@ from service.datasets.preparations import (
     prepare,
 )
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
+from service.datasets.room import check_room, stored_bytes
 from service.datasets.rules.digests import Digests
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing
-from service.datasets.rules.states import INCOMING, State, storage_key
+from service.datasets.rules.states import INCOMING, State, content_key
 from service.datasets.schemas import DatasetView, Progress, ReportView, SplitRequest, SplitView, SubsetRequest
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "SubsetTooLarge",
     "TokensNotCounted",
     "apply_preparation",
+    "check_room",
+    "content_key",
     "default_epochs",
     "derive_split",
     "derive_subset",
@@ -77,6 +80,6 @@ __all__ = [
     "receive",
     "report",
     "same_bytes",
-    "storage_key",
+    "stored_bytes",
     "under_way",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
+from uuid import UUID
 
 from msgspec import convert, to_builtins
 from sqlalchemy import func, select
@@ -15,11 +16,12 @@ from service.datasets import queries, ranges
 from service.datasets.models import Dataset
 from service.datasets.queries import DatasetFacts
 from service.datasets.ranges import Merging, RangeOrder
+from service.datasets.room import take_room
 from service.datasets.rules.digests import Digests, Segments
 from service.datasets.rules.recipes import leaves_something, needs_verdict
 from service.datasets.rules.report import Limit, Report, refusal
 from service.datasets.rules.splits import Part
-from service.datasets.rules.states import UNDER_WAY, State, may_follow
+from service.datasets.rules.states import UNDER_WAY, State, content_key, may_follow
 from service.datasets.rules.whereabouts import Whereabouts
 from service.datasets.schemas import DatasetView
 from service.kit import ids, work
@@ -30,28 +32,26 @@ from service.kit.work import Claim
 def receive(
     session: Session,
     actor: Actor,
+    dataset_id: UUID,
     *,
     filename: str,
     name: str | None,
-    sha256: str,
-    size: int,
-    storage_key: str,
-    segments: Segments | None = None,
+    digests: Digests,
 ) -> tuple[DatasetView, bool]:
     """The dataset of these bytes, and whether it is new. A new one is due to be validated; a known one stays as it is.
 
-    The bytes lie under `storage_key` already; without `segments` they are always read in one go. Two uploads of the
-    same bytes at once make one dataset.
+    A new one has this id and its bytes lie under its `content_key` already. Two uploads of the same bytes at once make
+    one dataset. Raises quotas.StorageLimitReached where they do not fit into what the team may store.
     """
     values = {
-        "id": ids.new_id(),
+        "id": dataset_id,
         "team_id": actor.team,
         "name": name or PurePosixPath(filename).stem[:100] or filename[:100],
         "filename": filename,
-        "sha256": sha256,
-        "bytes": size,
-        "segments": segments and to_builtins(segments),
-        "storage_key": storage_key,
+        "sha256": digests.sha256,
+        "bytes": digests.size,
+        "segments": to_builtins(digests.segments),
+        "storage_key": content_key(actor.team, dataset_id),
         "created_by": actor.name,
         "state": State.RECEIVED,
         "due_at": func.clock_timestamp(),
@@ -62,10 +62,11 @@ def receive(
         .on_conflict_do_nothing(index_elements=["team_id", "sha256"], index_where=Dataset.recipe.is_(None))
         .returning(Dataset.id)
     ).scalar()
-    view = queries.same_bytes(session, actor.team, sha256)
+    view = queries.same_bytes(session, actor.team, digests.sha256)
     if view is None:
         raise AssertionError("a dataset that conflicts can be read")
     if made is not None:
+        take_room(session, actor.team, digests.size)
         audit.record(
             session,
             actor,
@@ -73,7 +74,7 @@ def receive(
             object_type="dataset",
             object_id=view.id,
             team_id=actor.team,
-            after={"filename": filename, "sha256": sha256, "bytes": size},
+            after={"filename": filename, "sha256": digests.sha256, "bytes": digests.size},
         )
     return view, made is not None
 

@@ -17,7 +17,7 @@ from service.datasets import queries
 from service.datasets.errors import DatasetNotDivisible, NothingLeft, SubsetTooLarge
 from service.datasets.models import Dataset
 from service.datasets.rules.splits import Part, Split, Subset
-from service.datasets.rules.states import DIVISIBLE, State, part_key
+from service.datasets.rules.states import DIVISIBLE, State, content_key
 from service.kit import ids
 from service.kit.identity import Actor
 
@@ -87,7 +87,7 @@ def made_of(
         "parent_id": whole.id,
         "recipe": recipe,
         "system": system,
-        "storage_key": part_key(whole.team_id, new_id),
+        "storage_key": content_key(whole.team_id, new_id),
         "created_by": actor.name,
         "state": State.RECEIVED,
         "due_at": func.clock_timestamp(),

@@ -160,6 +160,11 @@ def count_job(session: Session, team: TeamFacts, at: datetime) -> None:
         )
 
 
+def lock_storage(session: Session, team_id: UUID) -> None:
+    """Let nobody else add up or add to what the team has stored before this transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"storage:{team_id}", 0))))
+
+
 def set_platform_limits(session: Session, actor: Actor, wanted: LimitsSet) -> None:
     """Replace what holds for every team that has nothing else set. Raises UnknownBaseModel."""
     after = _words(session, wanted)

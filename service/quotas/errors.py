@@ -48,6 +48,16 @@ class JobsDenied(NotAllowed):
     code = "jobs_denied"
 
 
+class StorageLimitReached(LimitReached):
+    """This needs {asked} bytes, and team {team} has stored {used} bytes already: its limit {limit} is {value}.
+
+    Delete datasets you no longer need, or have an operator raise it, with PUT /v1/teams/{team}/limits.
+    """
+
+    code = "storage_limit_reached"
+    status = 403
+
+
 class JobsPerDayReached(LimitReached):
     """Team {team} has submitted {used} jobs today, and its limit {limit} is {value}. It counts afresh from {resets_at}.
 

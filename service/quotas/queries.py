@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.kit import money
 from service.quotas import rules
+from service.quotas.errors import StorageLimitReached
 from service.quotas.models import Budget, BudgetMonth, JobDay, PlatformLimits, Reservation, TeamLimits
 from service.quotas.rules import Limits, Share, Words
 from service.quotas.schemas import BudgetView, LimitsView
@@ -84,6 +85,15 @@ def check_job(session: Session, team: TeamFacts, *, model: str, method: str) -> 
         raise refused
 
 
+def check_storage(session: Session, team: TeamFacts, *, used: int, asked: int) -> None:
+    """Raises StorageLimitReached where so many more bytes do not fit. Whoever owns what is stored knows `used`."""
+    value = limits(session, team.id).storage_bytes
+    if value is not None and used + asked > value:
+        raise StorageLimitReached(
+            limit="storage_bytes", value=value, used=used, asked=asked, resets_at=None, team=team.slug
+        )
+
+
 def shares(session_as_worker: Session) -> Callable[[UUID], Share]:
     """What each team may have of the slots, to be asked for by its id."""
     platform: Words = session_as_worker.scalar(select(PlatformLimits.limits)) or {}
@@ -103,16 +113,17 @@ def jobs_on(session: Session, team_id: UUID, day: date) -> int:
     return session.scalar(select(JobDay.jobs).where(JobDay.team_id == team_id, JobDay.day == day)) or 0
 
 
-def show_limits(session: Session, team: TeamFacts, at: datetime, *, running: int) -> LimitsView:
+def show_limits(session: Session, team: TeamFacts, at: datetime, *, running: int, stored: int) -> LimitsView:
     """The team's limits in force, whose word each is, and what of them is used.
 
-    `running` is how many jobs hold a slot now, which whoever owns jobs knows.
+    `running` is how many jobs hold a slot now, `stored` how many bytes its datasets have: whoever owns these knows.
     """
     day = rules.day_of(at, team.time_zone)
     return LimitsView.of(
         team.slug,
         rules.in_force(*given(session, team.id)),
         running=running,
+        stored=stored,
         today=jobs_on(session, team.id, day),
         resets_at=rules.begins_at(rules.next_day(day), team.time_zone),
     )

@@ -21,6 +21,8 @@ DEFAULTS: Final[Words] = {
     "jobs_per_day": UNLIMITED,
     "weight": "1",
     "approval_above": UNLIMITED,
+    "storage_bytes": UNLIMITED,
+    "retention_days": UNLIMITED,
 }
 """What holds where neither the team nor the platform has a word."""
 
@@ -35,6 +37,8 @@ class Limits:
     jobs_per_day: int | None  # of the team's own calendar
     weight: Decimal  # of its turns, against the other teams'
     approval_above: Decimal | None
+    storage_bytes: int | None  # of all datasets together
+    retention_days: int | None  # of a dataset
 
     def asks_approval(self, price: Decimal) -> bool:
         """Whether a second person has to agree to a job of that price."""
@@ -94,6 +98,8 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "jobs_per_day": int,
     "weight": Decimal,
     "approval_above": Decimal,
+    "storage_bytes": int,
+    "retention_days": int,
 }
 
 

@@ -82,6 +82,14 @@ class LimitsSet(Body):
         None, description="A job of a higher price waits for a second person. Zero: every job that costs anything."
     )
 
+    storage_bytes: Annotated[int, Field(strict=True, ge=0, le=2**53)] | Unlimited | None = Field(
+        None, description="Bytes of all the team's datasets together; an upload that does not fit is refused."
+    )
+    retention_days: Annotated[int, Field(strict=True, ge=1, le=36_500)] | Unlimited | None = Field(
+        None,
+        description="Datasets older than this are deleted, at the provider too, once no job needs them; never zero.",
+    )
+
     def words(self) -> dict[str, Any]:
         """What was given, as JSON."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -104,7 +112,15 @@ class CountLimit(_InForce):
 
     value: int | Unlimited
     used: int | None = Field(None, description="Null for the platform, which uses nothing itself.")
-    resets_at: datetime | None = Field(None, description="When `used` is zero again; null: as jobs end.")
+    resets_at: datetime | None = Field(
+        None, description="When `used` is zero again; null: as jobs end, or datasets are deleted."
+    )
+
+
+class DaysLimit(_InForce):
+    """How long."""
+
+    value: int | Unlimited
 
 
 class WeightLimit(_InForce):
@@ -130,6 +146,8 @@ class LimitsView(BaseModel):
     jobs_per_day: CountLimit
     weight: WeightLimit
     approval_above: PriceLimit
+    storage_bytes: CountLimit
+    retention_days: DaysLimit
     currency: str = Field(money.CURRENCY, description="ISO 4217.")
 
     @classmethod
@@ -139,6 +157,7 @@ class LimitsView(BaseModel):
         in_force: Mapping[str, tuple[Any, Origin]],
         *,
         running: int | None = None,
+        stored: int | None = None,
         today: int | None = None,
         resets_at: datetime | None = None,
     ) -> Self:
@@ -147,5 +166,6 @@ class LimitsView(BaseModel):
             name: {"value": word, "origin": whose} for name, (word, whose) in in_force.items()
         }
         shown["concurrent_jobs"]["used"] = running
+        shown["storage_bytes"]["used"] = stored
         shown["jobs_per_day"] |= {"used": today, "resets_at": resets_at}
         return cls.model_validate({"team": team, **shown})

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from service import datasets
 from service.datasets import flows
 from service.datasets.models import Dataset, DatasetRange
-from service.datasets.rules.states import storage_key
+from service.datasets.rules.states import content_key
 from service.kit import clock, ids, storage
 from service.kit.db import unit_of_work
 from service.kit.identity import WORKER
@@ -29,13 +29,10 @@ class Shelf:
         """A dataset that is still to be checked."""
         digests = datasets.Digests(settings().segment_bytes)
         digests.update(content)
-        key = storage_key(self.team.id, digests.sha256)
-        storage.make(key, iter([content]))
+        dataset_id = ids.new_id()
+        storage.make(content_key(self.team.id, dataset_id), iter([content]))
         with unit_of_work(self.actor) as session:
-            view, _ = datasets.receive(
-                session, self.actor, filename=filename, name=None, sha256=digests.sha256, size=digests.size,
-                storage_key=key, segments=digests.segments,
-            )  # fmt: skip
+            view, _ = datasets.receive(session, self.actor, dataset_id, filename=filename, name=None, digests=digests)
         return ids.read("dset", view.id)
 
     def checked(self, content: bytes) -> UUID:

@@ -31,7 +31,8 @@ def test_a_limit_is_the_teams_else_the_platforms_else_the_default() -> None:
     assert words == {
         "allowed_models": ("unlimited", "default"), "allowed_methods": ("unlimited", "default"),
         "concurrent_jobs": ("unlimited", "default"), "jobs_per_day": (3, "team"), "weight": ("2", "platform"),
-        "approval_above": ("unlimited", "default"),
+        "approval_above": ("unlimited", "default"), "storage_bytes": ("unlimited", "default"),
+        "retention_days": ("unlimited", "default"),
     }  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def test_what_is_rolled_back_is_not_counted_and_an_unlimited_day_is() -> None:
         quotas.count_job(session, team, AT)
         session.rollback()
     with read_only(acting_for(team)) as session:
-        assert quotas.show_limits(session, team, AT, running=0).jobs_per_day.used == 1
+        assert quotas.show_limits(session, team, AT, running=0, stored=0).jobs_per_day.used == 1
 
 
 @pytest.mark.usefixtures("database")
@@ -196,6 +197,8 @@ def test_a_team_sees_its_limits_and_whose_word_they_are(team: Team, platform_wor
         "concurrent_jobs": {"from": "default", "value": "unlimited", "used": 0, "resets_at": None},
         "weight": {"from": "platform", "value": 2.5},
         "approval_above": {"from": "team", "value": "50.00"},
+        "storage_bytes": {"from": "default", "value": "unlimited", "used": 0, "resets_at": None},
+        "retention_days": {"from": "default", "value": "unlimited"},
     }  # fmt: skip
     assert (seen["jobs_per_day"]["value"], seen["jobs_per_day"]["used"]) == ("unlimited", 0)
 
@@ -206,7 +209,8 @@ def test_a_team_sees_its_limits_and_whose_word_they_are(team: Team, platform_wor
         {"jobs_per_day": -1}, {"jobs_per_day": True}, {"jobs_per_day": "5"}, {"jobs_per_day": "infinite"},
         {"concurrent_jobs": 1.5}, {"weight": 0}, {"weight": "unlimited"}, {"approval_above": 10},
         {"approval_above": "-1"}, {"allowed_methods": ["magic"]}, {"allowed_models": ["no-such-model"]},
-        {"allowed_models": "gpt-4.1"}, {"surprise": 1},
+        {"allowed_models": "gpt-4.1"}, {"surprise": 1}, {"storage_bytes": -1}, {"storage_bytes": "1 GB"},
+        {"retention_days": 0}, {"retention_days": 1.5},
     ],
 )  # fmt: skip
 def test_a_wrong_limit_is_named_and_changes_nothing(team: Team, words: dict[str, Any]) -> None:

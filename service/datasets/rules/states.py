@@ -49,19 +49,20 @@ def may_follow(state: State, to: State) -> bool:
 INCOMING: Final = "incoming"  # where uploads under way lie
 
 
-def storage_key(team_id: object, sha256: str) -> str:
-    """Where the bytes lie. The team is in it, so that equal files of two teams share nothing."""
-    return f"datasets/{team_id}/{sha256}.jsonl"
-
-
-def part_key(team_id: object, dataset_id: object) -> str:
-    """Where a part's bytes will lie: its own, for nobody knows their hash before they are made."""
-    return f"datasets/{team_id}/parts/{dataset_id}.jsonl"
+DATASETS: Final = "datasets"  # where everything else lies
 
 
 def aside_key(team_id: object, dataset_id: object, name: str) -> str:
-    """Where something lies that belongs to a dataset and is not its bytes."""
-    return f"datasets/{team_id}/{dataset_id}/{name}"
+    """Where something of a dataset lies. The team is in it, so that equal files of two teams share nothing."""
+    return f"{DATASETS}/{team_id}/{dataset_id}/{name}"
+
+
+def content_key(team_id: object, dataset_id: object) -> str:
+    """Where its bytes lie: its own, for the same bytes may be posted again while these are still being erased.
+
+    A row names its key, because earlier releases had others.
+    """
+    return aside_key(team_id, dataset_id, "content")
 
 
 def partial_name(number: int) -> str:
