@@ -7,7 +7,7 @@ from typing import Final
 
 from service.datasets.rules.lines import Line, segment_lines
 
-_TAIL_BYTES: Final = 256 * 1024  # where most lines that begin in a block have ended
+_TAIL_BYTES: Final = 256 * 1024  # beyond a block, where the last line of most has its end
 _BLOCKS_KEPT: Final = 8
 
 
