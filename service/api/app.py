@@ -19,6 +19,7 @@ from service.api import (
     catalog,
     connections,
     costs,
+    dataset_reading,
     datasets,
     explain,
     handlers,
@@ -47,8 +48,8 @@ from service.kit.settings import settings
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
     datasets.router, preparations.router, jobs.router, job_actions.router, job_pauses.router, job_results.router,
-    approvals.router, streams.router, costs.router, models.router, provider_webhooks.router, explain.router,
-    attention.router, health.router,
+    dataset_reading.router, approvals.router, streams.router, costs.router, models.router, provider_webhooks.router,
+    explain.router, attention.router, health.router,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Tables that come as JSON or, where that is wanted, as a CSV file."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Header, Query, Response
@@ -11,21 +12,28 @@ Form = Annotated[
 ]
 Accept = Annotated[str, Header(include_in_schema=False)]
 
-_AS_A_FILE: Final = {"Content-Disposition": {"description": "CSV comes as a file.", "schema": {"type": "string"}}}
+AS_A_FILE: Final = {"Content-Disposition": {"description": "CSV comes as a file.", "schema": {"type": "string"}}}
 
 
 def either(description: str) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: JSON by its model, or CSV."""
     content = {CSV: {"schema": {"type": "string"}}}
-    return {200: {"description": description, "content": content, "headers": _AS_A_FILE}}
+    return {200: {"description": description, "content": content, "headers": AS_A_FILE}}
 
 
 def wants_csv(form: str | None, accept: str) -> bool:
     """What `?format` says, else `Accept`."""
+    return media(form, accept, {"csv": CSV}) == CSV
+
+
+def media(form: str | None, accept: str, by_form: Mapping[str, str]) -> str | None:
+    """The media type that `?format` says, else the first that `Accept` names and no JSON; None is JSON."""
     if form is not None:
-        return form == "csv"
+        return by_form.get(form)
     named = [part.split(";")[0].strip() for part in accept.lower().split(",")]
-    return CSV in named and "application/json" not in named
+    if "application/json" in named:
+        return None
+    return next((one for one in named if one in by_form.values()), None)
 
 
 def as_file(name: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from service.datasets.errors import (
     DatasetNotPreparable,
     DatasetNotValidated,
     DatasetUnknown,
+    ExamplesAmbiguous,
     NothingLeft,
     PreparationNotReady,
     PreparationUnknown,
@@ -21,6 +22,14 @@ from service.datasets.errors import (
     SubsetTooLarge,
     TokensNotCounted,
 )
+from service.datasets.examples import of_line as example_of_line
+from service.datasets.examples import sampled as sampled_examples
+from service.datasets.examples import with_problem as examples_with_problem
+from service.datasets.findings import as_csv as problems_as_csv
+from service.datasets.findings import as_json_lines as problems_as_json_lines
+from service.datasets.findings import every as every_problem
+from service.datasets.findings import page as page_of_problems
+from service.datasets.findings import wanted as problems_wanted
 from service.datasets.models import PREPARE, READ_RANGE, VALIDATE
 from service.datasets.preparation_schemas import ApplyRequest, PreparationView, PrepareRequest
 from service.datasets.preparations import (
@@ -30,12 +39,16 @@ from service.datasets.preparations import (
     prepare,
 )
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
+from service.datasets.reading_schemas import ExamplePage, ProblemPage
 from service.datasets.room import check_room, stored_bytes
 from service.datasets.rules.digests import Digests
 from service.datasets.rules.epochs import default_epochs
+from service.datasets.rules.problems import Severity
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, content_key
 from service.datasets.schemas import DatasetView, Progress, ReportView, SplitRequest, SplitView, SubsetRequest
+from service.datasets.stored import Stored
+from service.datasets.stored import find as find_stored
 
 __all__ = [
     "INCOMING",
@@ -51,17 +64,22 @@ __all__ = [
     "DatasetUnknown",
     "DatasetView",
     "Digests",
+    "ExamplePage",
+    "ExamplesAmbiguous",
     "NothingLeft",
     "PreparationNotReady",
     "PreparationUnknown",
     "PreparationView",
     "PrepareRequest",
+    "ProblemPage",
     "Progress",
     "ReportView",
+    "Severity",
     "SplitRequest",
     "SplitView",
     "State",
     "StepUnknown",
+    "Stored",
     "SubsetRequest",
     "SubsetTooLarge",
     "TokensNotCounted",
@@ -71,15 +89,24 @@ __all__ = [
     "default_epochs",
     "derive_split",
     "derive_subset",
+    "every_problem",
+    "example_of_line",
+    "examples_with_problem",
     "facts",
+    "find_stored",
     "get",
     "get_preparation",
     "list_datasets",
+    "page_of_problems",
     "preparations_under_way",
     "prepare",
+    "problems_as_csv",
+    "problems_as_json_lines",
+    "problems_wanted",
     "receive",
     "report",
     "same_bytes",
+    "sampled_examples",
     "stored_bytes",
     "under_way",
 ]  # fmt: skip

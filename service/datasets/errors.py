@@ -1,6 +1,6 @@
 """What can be wrong with asking for a dataset. What is wrong *in* one is a problem in its report, not an error."""
 
-from service.kit.errors import Conflict, Invalid, NotFound
+from service.kit.errors import Conflict, Gone, Invalid, NotFound
 
 
 class DatasetUnknown(NotFound):
@@ -61,3 +61,33 @@ class TokensNotCounted(Conflict):
     """The tokens of dataset {id} were not counted for {encoding} at {limit} tokens per example."""
 
     code = "dataset_tokens_not_counted"
+
+
+class DatasetFileGone(Gone):
+    """What was kept of dataset {id} was removed."""
+
+    code = "dataset_file_gone"
+
+
+class DatasetNotIndexed(Conflict):
+    """Dataset {id} was checked by an earlier release, and its lines cannot be found one by one."""
+
+    code = "dataset_not_indexed"
+
+
+class CursorUnknown(NotFound):
+    """There is no place {after!r} in this list: give the `last_id` of the page before."""
+
+    code = "cursor_not_found"
+
+
+class LineUnknown(NotFound):
+    """There is no line {line}: the dataset has {lines}."""
+
+    code = "line_not_found"
+
+
+class ExamplesAmbiguous(Invalid):
+    """Ask for a `sample`, for a `line` or for a `code`: one of them."""
+
+    code = "examples_ambiguous"

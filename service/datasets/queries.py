@@ -14,12 +14,11 @@ from sqlalchemy.orm import Session
 from service import catalog, connections, costs, tenants
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import Dataset, DatasetRange
-from service.datasets.recipe_schemas import RECIPE
 from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import DatasetView, Progress, ReportView, TrainingPrice
+from service.datasets.schemas import RECIPE, DatasetView, Progress, ReportView, TrainingPrice
 from service.kit import ids, money
 from service.kit.pages import Page, newest_first, page_of
 
@@ -153,15 +152,21 @@ def trainable_models(session: Session, team_id: UUID, at: datetime) -> list[cata
     return [model for model in models if model.format == formats.CHAT]
 
 
+def reported(session: Session, team_id: UUID, dataset_id: UUID) -> Dataset:
+    """The row, which has a report. Raises DatasetUnknown, and DatasetNotValidated while there is none."""
+    row = find(session, team_id, dataset_id)
+    if row.report is None or row.state in UNDER_WAY:
+        wait = None if row.attention else 1
+        raise DatasetNotValidated(state=row.state, retry_after_seconds=wait)
+    return row
+
+
 def report(session: Session, team_id: UUID, dataset_id: UUID, at: datetime) -> ReportView:
     """What reading the file found, with what training on it costs at that instant.
 
     Raises DatasetUnknown, and DatasetNotValidated while there is no report.
     """
-    row = find(session, team_id, dataset_id)
-    if row.report is None or row.state in UNDER_WAY:
-        wait = None if row.attention else 1
-        raise DatasetNotValidated(state=row.state, retry_after_seconds=wait)
+    row = reported(session, team_id, dataset_id)
     found = facts_of(row)
     is_ready = found.state == State.READY
     return ReportView(
@@ -173,7 +178,7 @@ def report(session: Session, team_id: UUID, dataset_id: UUID, at: datetime) -> R
         warnings=row.warnings or 0,
         default_epochs=found.default_epochs if is_ready else None,
         prices=_prices(session, found, at) if is_ready else [],
-        **row.report,
+        **row.report or {},
     )
 
 

@@ -116,9 +116,8 @@ class Tally:
 
     def _say_where(self, number: int, line: bytes) -> None:
         """Find the strings of a line again that are remarkable, now with their places."""
-        for pointer, text in strings_of(read_json(line)):
-            for code, start, end in facts_of(text).findings:
-                self._say(number, pointer, code, start=start, end=end)
+        for pointer, code, facts in remarks(line):
+            self._say(number, pointer, code, **facts)
 
     def _say_cut(self, number: int, total: int, limit: int) -> None:
         lost = total - limit
@@ -135,6 +134,13 @@ class Tally:
 
 def _is_remarkable(text: str) -> bool:
     return bool(facts_of(text).findings)
+
+
+def remarks(line: bytes) -> Iterator[exact.Finding]:
+    """What there is to say about the strings of a sound line: where each secret stands, say."""
+    for pointer, text in strings_of(read_json(line)):
+        for code, start, end in facts_of(text).findings:
+            yield exact.Finding(pointer, code, {"start": start, "end": end})
 
 
 def similarity(line: bytes, other: bytes, found: str) -> float:
