@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service import catalog
-from service.cli.summary import Counting, problem_lines, summary
+from service.cli.summary import Counting, leak_lines, problem_lines, summary
 from service.datasets.flows import offline
 from service.datasets.flows.offline import Limit, Report, TrainingPrice
 from service.kit import clock
@@ -61,15 +61,19 @@ def check(
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
     prices = offline.quotes(reports[file], models)
+    leak = offline.leak(reports[file], reports[validation]) if validation else None
     if as_json:
         told = {
             "reports": [_as_json(path, one) for path, one in reports.items()],
             "prices": [one.model_dump(mode="json") for one in prices],
+            "shared": leak and leak._asdict(),
         }
         typer.echo(msgspec.json.encode(told).decode())
     else:
         for path, report in reports.items():
             _tell(path, report, counting, prices if path == file else [])
+        for one in leak_lines(file, validation, leak) if validation and leak else ():
+            typer.echo(one)
     raise typer.Exit(0 if all(one.is_ready for one in reports.values()) else 1)
 
 

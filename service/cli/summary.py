@@ -9,9 +9,10 @@ from rich.console import ConsoleRenderable, Group
 from rich.table import Table
 from rich.text import Text
 
-from service.datasets.flows.offline import Report, TrainingPrice
+from service.datasets.flows.offline import Leak, Report, TrainingPrice
 
 _BAR_CELLS: Final = 40
+_SHARED_SHOWN: Final = 50
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
@@ -32,6 +33,15 @@ def problem_lines(path: Path, report: Report) -> Iterator[str]:
     for code, total in report.problem_totals.items():
         if more := total - shown.get(code, 0):
             yield f"{path}: and {more:,} more of {code}"
+
+
+def leak_lines(path: Path, validation: Path, leak: Leak) -> Iterator[str]:
+    """Which examples of the validation file are in the training file too: what they measure was learned by heart."""
+    for line, other in leak.lines[:_SHARED_SHOWN]:
+        yield f"{validation}:{other}: warning shared_example The same example is line {line} of {path}."
+    if leak.examples:
+        about = "" if leak.is_exact else "about "
+        yield f"{validation}: {about}{leak.examples:,} of its examples are in {path} too"
 
 
 def summary(path: Path, report: Report, counting: Counting, prices: Sequence[TrainingPrice]) -> ConsoleRenderable:

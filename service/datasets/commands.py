@@ -165,7 +165,7 @@ def conclude(
     row.errors, row.warnings = report.errors, report.warnings
     row.billing, row.report = report.billing_json(), report.as_json()
     if found is not None:
-        row.marks, row.problem_parts = found.marks, found.problem_parts
+        row.marks, row.problem_parts, row.sketch = found.marks, found.problem_parts, report.sketch or None
     work.finish(row)
     told = webhooks.EventType.DATASET_READY if verdict is State.READY else webhooks.EventType.DATASET_INVALID
     webhooks.publish(session, row.team_id, told, at, id=ids.show("dset", row.id), state=verdict)

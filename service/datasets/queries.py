@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from service import catalog, connections, costs, tenants
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import Dataset, DatasetRange
+from service.datasets.recipe_schemas import RECIPE
 from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import RECIPE, DatasetView, Progress, ReportView, TrainingPrice
+from service.datasets.schemas import DatasetView, Progress, ReportView, TrainingPrice
 from service.kit import ids, money
 from service.kit.pages import Page, newest_first, page_of
 

@@ -40,6 +40,7 @@ class Merging:
     """What putting a dataset's ranges together takes: where each begins, in their order."""
 
     claim: Claim
+    storage_key: str
     bytes: int
     starts: tuple[int, ...]
     question: Question
@@ -78,7 +79,7 @@ def merging(claimed: Claim, dataset: Dataset, ranges: Sequence[DatasetRange]) ->
         work.finish(dataset)
         return None
     starts = tuple(one.start for one in ranges)
-    return Merging(claimed, dataset.bytes or 0, starts, convert(dataset.question, Question))
+    return Merging(claimed, dataset.storage_key, dataset.bytes or 0, starts, convert(dataset.question, Question))
 
 
 def begin(session: Session, claimed: Claim) -> RangeOrder:

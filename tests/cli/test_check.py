@@ -18,7 +18,7 @@ from tests.until import until
 
 COMMAND = [sys.executable, "-m", "service.cli", "datasets", "check"]
 ROOT = Path(__file__).parents[2]
-BROKEN = [*good(20), b"", changed(TALK, lambda e: e["messages"][1].update(role="boss")), *good(40)]
+BROKEN = [*good(60)[:20], b"", changed(TALK, lambda e: e["messages"][1].update(role="boss")), *good(60)[20:]]
 
 
 def check(*arguments: str | Path, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -78,6 +78,15 @@ def test_json_is_the_whole_report_of_each_file(sound: Path, broken: Path) -> Non
     assert [one["model"] for one in told["prices"]] == ["gpt-4o-mini-2024-07-18"]
     expected: Any = read_all(file_of(good(60))).as_json()
     assert {name: first[name] for name in expected} == json.loads(json.dumps(expected))
+
+
+def test_what_both_files_share_is_named(sound: Path, tmp_path: Path) -> None:
+    other = tmp_path / "held_out.jsonl"
+    other.write_bytes(file_of([line(TALK), good(60)[7]]))
+    lines = check(sound, "--validation", other).stdout.decode().splitlines()
+    assert lines[-2] == f"{other}:2: warning shared_example The same example is line 8 of {sound}."
+    assert lines[-1] == f"{other}: 1 of its examples are in {sound} too"
+    assert json.loads(check(sound, "--validation", other, "--json").stdout)["shared"]["lines"] == [[8, 2]]
 
 
 def test_the_notebooks_way_of_counting_is_shown_on_request(sound: Path) -> None:

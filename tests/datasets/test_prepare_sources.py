@@ -1,15 +1,17 @@
 """Reading what is not examples yet: however it is saved, and in whatever pieces it comes."""
 
 import json
+import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.datasets.rules.preparing import CannotBePrepared, Columns, sources, tables, weighing, workbooks
+from service.datasets.rules.preparing import CannotBePrepared, Columns, sources, tables, weighing
 from service.datasets.rules.preparing.columns import choose
 from service.datasets.rules.preparing.rows import Row
 from service.datasets.rules.problems import LINE_BYTES_MAX
@@ -103,7 +105,7 @@ def test_a_workbook_reads_as_it_looks() -> None:
     )
     assert rows(content, "x.xlsx") == [Row(2, "a & b", "1"), Row(3, "ü", "true"), Row(5, "d", "2.5")]
     assert rows(content, "whatever", sheet=2, prompt="text", completion="label") == [Row(3, "only", "here")]
-    assert workbooks.sheets(lambda: [content]) == ("First", "Second")
+    assert sources.open_source(lambda: [content], "x.xlsx", None).sheets == ("First", "Second")
     assert refused(content, "x.xlsx", sheet=3).message == (
         "The workbook has 2 sheets with cells: there is no number 3."
     )
@@ -199,6 +201,17 @@ def test_a_small_archive_that_is_a_large_table_is_refused_early(content: bytes, 
     assert len(content) < 1_000_000
     assert words in refused(content, "x.xlsx").message
     assert time.perf_counter() - started < 5
+
+
+def test_a_damaged_workbook_is_refused_or_read_and_never_more() -> None:
+    content = bytearray(workbook({"a": [["text", "label"], ["x", "y"], ["z", 1.5]]}, shared=["x", "text"]))
+    dice = random.Random(1)
+    for _ in range(300):
+        damaged = content.copy()
+        for _ in range(dice.randint(1, 6)):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        with suppress(CannotBePrepared):
+            rows(bytes(damaged), "x.xlsx")
 
 
 def test_a_large_workbook_is_refused_before_it_is_read_as_a_whole() -> None:

@@ -32,16 +32,22 @@ from service.kit.settings import settings
 from service.provider import tokens
 from tests import launcher
 from tests.conftest import Launch
-from tests.datasets.chat import ERRAND, TALK, changed, file_of, line
+from tests.datasets.chat import TALK, changed, file_of, good, line, verify
 from tests.datasets.factories import Shelf
 from tests.stack import Platform, Team
 from tests.tenancy.world import admin_url
 from tests.until import until
 
-SOUND = [line(TALK), line(ERRAND)] * 500
+SAYING = "the light turns every seven seconds, the keeper sleeps at noon, and the tide comes twice, never late"
+SOUND = good(1000)
+ALIKE = [
+    line({"messages": [{"role": "user", "content": f"{number} {SAYING}"}, {"role": "assistant", "content": SAYING}]})
+    for number in ("one", "two")
+]
 FAULTY = [
-    *SOUND[:300], b"", *SOUND[:120], b"{", *SOUND[:250], changed(TALK, lambda e: e["messages"][1].update(role="boss")),
-    *SOUND[:200], line(TALK).replace(b"light", b"l\xefght"), b"[]", *SOUND[:400],
+    *SOUND[:300], b"", ALIKE[0], *SOUND[:120], b"{", *SOUND[:250],
+    changed(TALK, lambda e: e["messages"][1].update(role="boss")),
+    *SOUND[:200], line(TALK).replace(b"light", b"l\xefght"), b"[]", *SOUND[:400], ALIKE[1],
 ]  # fmt: skip
 
 
@@ -51,7 +57,11 @@ def alone(team: UUID, content: bytes) -> tuple[Report, list[Problem]]:
     with unit_of_work(worker_for(team)) as session:
         limits = queries.limits(session, team, clock.now())
     counters = {limit.encoding: tokens.counter(limit.encoding) for limit in limits}
-    return check([content], counters, limits, segment_bytes=settings().segment_bytes, on_problem=told.append), told
+    report = check(
+        [content], counters, limits, segment_bytes=settings().segment_bytes, verify=verify(content),
+        on_problem=told.append,
+    )  # fmt: skip
+    return report, told
 
 
 def as_told(shelf: Shelf, dataset: UUID) -> list[dict[str, Any]]:
@@ -121,6 +131,7 @@ def test_a_large_file_is_read_in_ranges_and_its_report_is_that_of_one_reader(she
     row, (report, told) = read_row(shelf, dataset), alone(shelf.team.id, content)
     assert (row.state, row.errors, row.examples) == ("invalid", report.errors, report.examples)
     assert report.errors == 4
+    assert report.problem_totals["near_duplicate"] == 1  # in another range, and read again to be sure
     assert same(report, row)
     assert row.billing == report.billing_json()
     key = operator_key
@@ -149,12 +160,10 @@ def test_marks_find_a_line_without_reading_the_file(shelf: Shelf) -> None:
 
 
 def test_a_small_file_is_read_in_one_go_with_the_same_care(shelf: Shelf) -> None:
-    content = file_of(FAULTY[:500])
-    assert len(content) <= settings().segment_bytes * 3
-    dataset = shelf.checked(file_of(FAULTY[295:305]))
+    dataset = shelf.checked(file_of(FAULTY[292:302]))
     assert not shelf.ranges(dataset)
     codes = [one["code"] for one in as_told(shelf, dataset)]
-    assert codes == ["empty_line", "too_few_examples", *["duplicate_example"] * 7, "system_prompt_missing"]
+    assert codes == ["empty_line", "too_few_examples", "system_prompt_missing"]
 
 
 def test_a_dead_workers_range_alone_is_read_again_and_its_ghost_writes_nothing(shelf: Shelf) -> None:

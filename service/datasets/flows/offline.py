@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import BinaryIO, Final
 from msgspec import msgpack
 
 from service import catalog, costs
-from service.datasets.flows.reading import approximate, counters
+from service.datasets.flows.reading import approximate, counters, verifier
 from service.datasets.queries import limits_of
 from service.datasets.rules import formats
 from service.datasets.rules.checker import (
@@ -29,17 +30,30 @@ from service.datasets.rules.checker import (
     read_segment,
     read_stream,
 )
-from service.datasets.rules.digests import passing, passing_within
+from service.datasets.rules.digests import passing_within
 from service.datasets.rules.epochs import default_epochs
+from service.datasets.rules.leakage import Leak, shared
 from service.datasets.rules.lines import segment_lines
 from service.datasets.rules.report import Billing, Limit, Report
+from service.datasets.rules.whereabouts import Whereabouts
 from service.datasets.schemas import TrainingPrice
 from service.kit import money
 
 Tell = Callable[[int], None]
 """Is told how many bytes were read so far."""
 
-__all__ = ["Limit", "Report", "TrainingPrice", "check_file", "check_stream", "chunks", "limits_of", "quotes"]
+__all__ = [
+    "Leak",
+    "Limit",
+    "Report",
+    "TrainingPrice",
+    "check_file",
+    "check_stream",
+    "chunks",
+    "leak",
+    "limits_of",
+    "quotes",
+]
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _LOOK_SECONDS: Final = 0.1
@@ -55,30 +69,51 @@ def check_file(
         size = os.fstat(file.fileno()).st_size
         question = _question(read_head(chunks(file, HEAD_BYTES)), limits, trains=trains)
     starts = range(0, size, segment_bytes)
-    if len(starts) <= 1:
-        with path.open("rb") as file:
-            return check_stream(chunks(file), limits, trains=trains, tell=tell)
-    orders = [(path, start, min(start + segment_bytes, size), question) for start in starts]
-    return merge(question, _by_pool(orders, min(processes or os.cpu_count() or 1, len(orders)), tell))
+    segments: Iterable[tuple[int, Partial]]
+    if len(starts) > 1:
+        orders = [(path, start, min(start + segment_bytes, size), question) for start in starts]
+        segments = zip(starts, _by_pool(orders, min(processes or os.cpu_count() or 1, len(orders)), tell), strict=True)
+    else:
+        segments = _alone(path, question, tell)
+    found = Whereabouts()
+    verify = verifier(found, question, size, partial(_part, path))
+    return merge(question, found.passing(segments), verify=verify)
+
+
+def _alone(path: Path, question: Question, tell: Tell | None) -> Iterator[tuple[int, Partial]]:
+    with path.open("rb") as file:
+        yield from read_stream(_telling(chunks(file), tell), question, counters(question))
+
+
+def _part(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        yield file.read(stop - start)
 
 
 def check_stream(
     stream: Iterable[bytes], limits: Sequence[Limit], *, trains: bool = True, tell: Tell | None = None
 ) -> Report:
-    """The same of what comes through a pipe, by this process alone."""
-    seen = 0
-
-    def see(chunk: bytes) -> None:
-        nonlocal seen
-        seen += len(chunk)
-        if tell:
-            tell(seen)
-
-    passed = passing(stream, see)
+    """The same of what comes through a pipe, by this process alone. It passes once: no likenesses are found in it."""
+    passed = _telling(stream, tell)
     head = read_head(passed)
     question = _question(head, limits, trains=trains)
     found = read_stream(chain([head], passed), question, counters(question))
-    return merge(question, (partial for _, partial in found))
+    return merge(question, (one for _, one in found))
+
+
+def _telling(stream: Iterable[bytes], tell: Tell | None) -> Iterator[bytes]:
+    seen = 0
+    for chunk in stream:
+        seen += len(chunk)
+        if tell:
+            tell(seen)
+        yield chunk
+
+
+def leak(report: Report, other: Report) -> Leak | None:
+    """What the two files share; none where one of them was not read."""
+    return shared(report.sketch, other.sketch) if report.sketch and other.sketch else None
 
 
 def quotes(
@@ -138,12 +173,12 @@ def _by_pool(orders: Sequence[Order], processes: int, tell: Tell | None) -> Iter
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A process begun in here never hears of a Ctrl-C: whoever began it does, and ends it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A process begun in here never hears of a Ctrl-C: whoever began it does, as soon as this is over, and ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _failed(segment: "Future[bytes]") -> bool:

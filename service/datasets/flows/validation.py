@@ -4,7 +4,7 @@ A file of several segments is cut into ranges, which are read by whoever is free
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import chain
@@ -15,10 +15,10 @@ from msgspec import msgpack
 
 from service.datasets import commands, ranges
 from service.datasets.commands import Making, Order
-from service.datasets.flows.leases import Held, conclude, give_up, renewing
+from service.datasets.flows.leases import Held, conclude, give_up
 from service.datasets.flows.making import make
 from service.datasets.flows.problems import ProblemFile
-from service.datasets.flows.reading import NotAsReceived, approximate, counters, damage_told
+from service.datasets.flows.reading import NotAsReceived, approximate, counters, damage_told, verifier
 from service.datasets.models import VALIDATE
 from service.datasets.ranges import Merging
 from service.datasets.rules.checker import HEAD_BYTES, Partial, Question, detect_format, merge, read_head, read_stream
@@ -77,13 +77,14 @@ def _begin(claimed: Claim) -> Order | Merging | None:
 
 def read(order: Order) -> None:
     """Read the file from end to end. Raises FileNotFoundError, NotAsReceived or StaleClaim."""
-    digest, found = hashlib.sha256(), Whereabouts()
-    chunks = passing(renewing(storage.read(order.storage_key), order.claim), digest.update)
+    digest, found, held = hashlib.sha256(), Whereabouts(), Held(order.claim)
+    chunks = passing(passing(storage.read(order.storage_key), digest.update), held.update)
     head = read_head(chunks)
     question = _question(order, head)
     with ProblemFile() as problems:
         stream = read_stream(chain([head], chunks), question, counters(question), on_problem=problems.add)
-        report = merge(question, found.passing(stream), on_problem=problems.add)
+        verify = verifier(found, question, order.bytes, _again(order.storage_key, held))
+        report = merge(question, found.passing(stream), verify=verify, on_problem=problems.add)
         if digest.hexdigest() != order.sha256:
             raise NotAsReceived
         _keep(problems, order.claim, found, "all")
@@ -105,7 +106,8 @@ def put_together(order: Merging) -> None:
     found, held = Whereabouts(), Held(order.claim)
     with ProblemFile() as problems:
         stored = _stored(order, found, held)
-        report = merge(order.question, found.passing(stored), on_problem=problems.add)
+        verify = verifier(found, order.question, order.bytes, _again(order.storage_key, held))
+        report = merge(order.question, found.passing(stored), verify=verify, on_problem=problems.add)
         _keep(problems, order.claim, found, "whole")
     conclude(order.claim, report, found)
     # Not before the verdict, so that merging can be repeated. What a worker killed here leaves goes with the dataset.
@@ -121,6 +123,16 @@ def _stored(order: Merging, found: Whereabouts, held: Held) -> Iterator[tuple[in
         if one.problems.totals:
             found.problem_parts.append([problems_name(number), found.lines])
         yield start, one
+
+
+def _again(key: str, held: Held) -> Callable[[int, int], Iterator[bytes]]:
+    """Reads of the file what has to be looked at twice."""
+
+    def read_again(start: int, stop: int) -> Iterator[bytes]:
+        held.update(b"")
+        return storage.read(key, start, stop)
+
+    return read_again
 
 
 def _keep(problems: ProblemFile, claimed: Claim, found: Whereabouts, which: str) -> None:

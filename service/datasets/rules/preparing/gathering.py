@@ -19,6 +19,7 @@ CLASSES_KEPT: Final = 1_000
 _CLASS_CHARACTERS_MAX: Final = 200
 SEPARATORS: Final = (" ->", "\n\n###\n\n", "\n\n===\n\n", "\n\n---\n\n", "\n\n===>\n\n", "\n\n--->\n\n")  # §4.2, 9
 STOPS: Final = ("\n", ".", " END", "***", "+++", "&&&", "$$$", "@@@", "%%%")  # §4.2, 12
+_PIECE: Final = 1 << 18
 _UPPER: Final = bytes(range(ord("A"), ord("Z") + 1))
 _LOWER: Final = bytes(range(ord("a"), ord("z") + 1))
 
@@ -162,12 +163,22 @@ def hash_of(prompt: str, completion: str) -> int:
 
 
 def repeated(hashes: "array[int]") -> Any:
-    """Where, from 0 and in order, a hash stands that stood before: an array of numpy's."""
+    """Where, from 0 and in order, a hash stands that stood before: an array of numpy's.
+
+    Sorting tells which hashes there are twice, mostly few; only those are then looked for, a piece at a time.
+    """
     import numpy as np  # noqa: PLC0415 - a tenth of a second, and only workers have use for it
 
     numbers = np.frombuffer(hashes, dtype=np.uint64) if hashes else np.empty(0, dtype=np.uint64)
-    order = np.argsort(numbers, kind="stable")
-    return np.sort(order[1:][numbers[order[1:]] == numbers[order[:-1]]])
+    ordered = np.sort(numbers)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    if not twice.size:
+        return np.empty(0, dtype=np.int64)
+    pieces = range(0, numbers.size, _PIECE)
+    found = np.concatenate([at + np.flatnonzero(np.isin(numbers[at : at + _PIECE], twice)) for at in pieces])
+    _, first = np.unique(numbers[found], return_index=True)
+    return np.delete(found, first)
 
 
 def _distinct(hashes: "array[int]") -> int:

@@ -46,7 +46,7 @@ def as_laid_out(read: Read, layout: Layout) -> Source:
     """The file as somebody has found it laid out before. Raises CannotBePrepared."""
     match layout.format:
         case "xlsx":
-            return Source(layout, workbooks.header(read, layout), workbooks.sheets(read))
+            return Source(layout, *workbooks.look(read, layout))
         case "json" | "jsonl":
             return Source(layout, objects.header(read, layout))
         case "txt":

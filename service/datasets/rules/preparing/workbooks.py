@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from service.datasets.rules.preparing.refusals import CannotBePrepared
@@ -13,35 +14,42 @@ from service.datasets.rules.preparing.weighing import unreadable, weigh
 PACKED_BYTES_MAX: Final = 32 * 1024 * 1024
 
 
-def sheets(read: Read) -> tuple[str, ...]:
-    """The names of the sheets that have cells of their own. Raises CannotBePrepared."""
-    return tuple(sheet.name for sheet in _sheets(_opened(read)))
-
-
-def header(read: Read, how: Layout) -> tuple[str, ...]:
-    """The first row that is not empty. Raises CannotBePrepared."""
-    _, names = next(_records(read, how), (0, []))
-    return tuple(map(_text, names))
+def look(read: Read, how: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The first row that is not empty, and the names of all sheets. Raises CannotBePrepared."""
+    workbook = _opened(read)
+    _, names = next(_records(workbook, how), (0, []))
+    return tuple(map(_text, names)), tuple(sheet.name for sheet in _sheets(workbook))
 
 
 def rows(read: Read, how: Layout, chosen: Chosen) -> Iterator[Row]:
     """The rows below it; `place` is the sheet's own number. Raises CannotBePrepared."""
-    records = _records(read, how)
+    records = _records(_opened(read), how)
     next(records, None)
     for place, record in records:
         prompt = "" if chosen.prompt is None else _text(record[chosen.prompt])
         yield Row(place, prompt, _text(record[chosen.completion]))
 
 
-def _records(read: Read, how: Layout) -> Iterator[tuple[int, list[Any]]]:
-    workbook = _opened(read)
+def _records(workbook: Any, how: Layout) -> Iterator[tuple[int, list[Any]]]:
     found = _sheets(workbook)
     if not 1 <= how.sheet <= len(found):
         raise CannotBePrepared("sheet_unknown", sheets=len(found), sheet=how.sheet)
-    sheet = workbook.get_sheet_by_name(found[how.sheet - 1].name)
-    for place, record in enumerate(sheet.iter_rows(), 1):  # empty rows above the first cell included
-        if any(cell != "" for cell in record):
-            yield place, record
+    with _damage_told():
+        sheet = workbook.get_sheet_by_name(found[how.sheet - 1].name)
+        for place, record in enumerate(sheet.iter_rows(), 1):  # empty rows above the first cell included
+            if any(cell != "" for cell in record):
+                yield place, record
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """What the reader cannot read, as a refusal."""
+    from python_calamine import CalamineError  # noqa: PLC0415 - only workers have use for it
+
+    try:
+        yield
+    except (CalamineError, ValueError, OSError):
+        raise unreadable("it is damaged, or protected by a password") from None
 
 
 def _sheets(workbook: Any) -> list[Any]:
@@ -62,7 +70,7 @@ def _text(cell: object) -> str:
 
 
 def _opened(read: Read) -> Any:
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only workers have use for it
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415
 
     packed = bytearray()
     for chunk in read():
@@ -70,7 +78,5 @@ def _opened(read: Read) -> Any:
         if len(packed) > PACKED_BYTES_MAX:
             raise unreadable(f"it is larger than {PACKED_BYTES_MAX // 1024**2} MiB; save it as CSV")
     weigh(bytes(packed))
-    try:
+    with _damage_told():
         return CalamineWorkbook.from_filelike(io.BytesIO(packed))
-    except (CalamineError, ValueError, OSError):
-        raise unreadable("it is damaged, or protected by a password") from None
