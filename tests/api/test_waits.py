@@ -9,6 +9,8 @@ import httpx2
 import psutil
 import psycopg
 
+from service.datasets import flows as dataset_flows
+from service.kit import ids
 from tests.api.watching import Quiet, Watched
 from tests.stack import Client
 from tests.tenancy.world import admin_url
@@ -93,3 +95,19 @@ def test_the_answer_comes_when_a_dataset_is_checked(watched: Watched) -> None:
             assert waiting.result()[1]["state"] == verdict
             assert time.monotonic() - checked_at < 0.9
         assert timed(lambda dataset=dataset: watched.client.get(f"/v1/datasets/{dataset}?wait=30"))[0] < 1  # type: ignore[misc]
+
+
+def test_the_answer_comes_when_a_file_to_prepare_is_read(watched: Watched) -> None:
+    table = watched.post_dataset("table", b"text,label\n" + b"".join(b"is it %d,no %d\n" % (n, n) for n in range(30)))
+    asked = watched.client.post(f"/v1/datasets/{table}/prepare", {})
+    path = asked.headers["location"]
+    assert (asked.status_code, timed(lambda: watched.client.get(f"{path}?wait=1"))[1]["state"]) == (202, "reading")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(timed, lambda: watched.client.get(f"{path}?wait=30"))
+        dataset_flows.prepare([ids.read("prep", asked.json()["id"])])
+        read_at = time.monotonic()
+        assert waiting.result()[1]["state"] == "ready"
+        assert time.monotonic() - read_at < 0.9
+    made = watched.client.post(f"{path}/apply", {"accept": []})
+    assert (made.status_code, made.headers["location"]) == (202, f"/v1/datasets/{made.json()['id']}")
+    assert made.json()["recipe"]["columns"] == {"prompt": 1, "completion": 2}
