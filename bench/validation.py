@@ -38,14 +38,15 @@ _CHINESE: Final = (
 
 
 def run() -> list[Row]:
-    """Two rows, in MB of file per second of processor time: usual repetition, and none."""
+    """In MB of file per second of processor time: usual repetition, none, and every check there is."""
     return [
-        _compare("validation_vs_tokenizer", repeating=True),
-        _compare("validation_vs_tokenizer_nothing_repeats", repeating=False),
+        _compare("validation_vs_tokenizer", repeating=True, deep=False),
+        _compare("validation_vs_tokenizer_nothing_repeats", repeating=False, deep=False),
+        _compare("validation_vs_tokenizer_all_checks", repeating=True, deep=True),
     ]
 
 
-def _compare(name: str, *, repeating: bool) -> Row:
+def _compare(name: str, *, repeating: bool, deep: bool) -> Row:
     examples = list(_examples(random.Random(7), repeating=repeating))
     data = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples).encode()
     chunks = [data[start : start + _CHUNK_BYTES] for start in range(0, len(data), _CHUNK_BYTES)]
@@ -54,7 +55,7 @@ def _compare(name: str, *, repeating: bool) -> Row:
 
     def ours() -> float:
         started = process_time()
-        report = check(chunks, {ENCODING: count}, [Limit(ENCODING, 65_536)])
+        report = check(chunks, {ENCODING: count}, [Limit(ENCODING, 65_536)], deep=deep)
         seconds = process_time() - started
         assert report.is_ready
         assert report.examples == len(examples)

@@ -47,10 +47,6 @@ class Pieces(NamedTuple):
     rejected: int = 0
     framed: bool = True
 
-    def has(self, *roles: str) -> bool:
-        """Whether one of these roles speaks."""
-        return any(said.role in roles for said in self.said)
-
     def system(self) -> str | None:
         """The text of the first system or developer message."""
         for said in self.said:
@@ -84,26 +80,26 @@ def weigh(pieces: Pieces, count: Count, unit: int, roles: dict[str, int]) -> Wei
     """
     learned = notebook_learned = images = tokens = 0
     notebook = TOKENS_PER_EXAMPLE_BY_NOTEBOOK * unit
-    for said in pieces.said:
-        text = sum(map(count, said.texts))
-        calls = sum(map(count, said.calls)) if said.calls else 0
-        frame = TOKENS_PER_MESSAGE * unit + count(said.role) if pieces.framed else 0
-        name = count(said.name) if said.name else 0
-        notebook += frame + name + (0 if said.in_parts else text)
-        if said.name:
+    for role, texts, calls, name, shown, others, in_parts in pieces.said:
+        text = count(texts[0]) if len(texts) == 1 else sum(map(count, texts))
+        whole = text + TOKENS_PER_MESSAGE * unit + count(role) if pieces.framed else text
+        if name:
+            whole += count(name)
             notebook += TOKENS_PER_NAME_BY_NOTEBOOK * unit
-        if said.others:
-            notebook += sum(map(count, said.others))
-        if said.role in LEARNED:
-            learned += text + calls
-            notebook_learned += 0 if said.in_parts else text
-        whole = frame + text + calls + name
-        roles[said.role] = roles.get(said.role, 0) + whole
+        notebook += whole - text if in_parts else whole
+        if others:
+            notebook += sum(map(count, others))
+        called = sum(map(count, calls)) if calls else 0
+        if role in LEARNED:
+            learned += text + called
+            notebook_learned += 0 if in_parts else text
+        whole += called
+        roles[role] = roles.get(role, 0) + whole
         tokens += whole
-        images += len(said.images)
+        images += len(shown)
     tools = count(pieces.tools) if pieces.tools else 0
-    shown = TOKENS_PER_IMAGE * images * unit
-    return Weight(tokens + tools + shown, learned, notebook, notebook_learned, tools, shown)
+    pictures = TOKENS_PER_IMAGE * images * unit
+    return Weight(tokens + tools + pictures, learned, notebook, notebook_learned, tools, pictures)
 
 
 def pieces_of(example: dict[str, Any]) -> Pieces:

@@ -83,23 +83,22 @@ class Example(Struct, forbid_unknown_fields=True):
 
     def keys(self) -> int:
         """How many keys the line has outside of `tools`, if none is there twice."""
-        return (
-            1
-            + (len(self.tools) > 0)
-            + (self.parallel_tool_calls is not UNSET)
-            + sum(2 + _optional_keys(message) for message in self.messages)
-        )
+        keys = 1 + (len(self.tools) > 0) + (self.parallel_tool_calls is not UNSET) + 2 * len(self.messages)
+        for message in self.messages:
+            if message.name is not UNSET:
+                keys += 1
+            if type(message) is Assistant:
+                keys += _more_keys(message)
+            elif type(message) is Tool:
+                keys += 1
+        return keys
 
 
-def _optional_keys(message: Message) -> int:
-    """How many keys a message has besides two; of a call five."""
-    keys = int(message.name is not UNSET)
-    if isinstance(message, Tool):
-        return keys + 1
-    if isinstance(message, Assistant):
-        keys += (message.weight is not UNSET) + (message.refusal is not UNSET) - (message.content is UNSET)
-        if message.tool_calls is not UNSET:
-            keys += 1 + _KEYS_OF_A_CALL * len(message.tool_calls or ())
+def _more_keys(message: Assistant) -> int:
+    """How many more than others it has; of a call five."""
+    keys = (message.weight is not UNSET) + (message.refusal is not UNSET) - (message.content is UNSET)
+    if message.tool_calls is not UNSET:
+        keys += 1 + _KEYS_OF_A_CALL * len(message.tool_calls or ())
     return keys
 
 

@@ -25,7 +25,8 @@ class Strings:
     def __init__(
         self, counters: Sequence[Count], is_remarkable: Callable[[str], bool] | None, *, chars_max: int = CHARS_MAX
     ) -> None:
-        self._counters, self._is_remarkable, self._chars_max = counters, is_remarkable, chars_max
+        self._counters = [(_BITS * place, count) for place, count in enumerate(counters, 1)]
+        self._is_remarkable, self._chars_max = is_remarkable, chars_max
         self._known: dict[str, int] = {}
         self._held = 0
         self.unit = sum(1 << _BITS * place for place in range(1, len(counters) + 1))
@@ -38,13 +39,10 @@ class Strings:
             if self._held > self._chars_max:
                 self._known.clear()
                 self._held = len(text)
-            packed = self._known[text] = self._asked(text)
-        return packed
-
-    def _asked(self, text: str) -> int:
-        packed = 1 if self._is_remarkable is not None and self._is_remarkable(text) else 0
-        for place, count in enumerate(self._counters, 1):
-            packed |= count(text) << _BITS * place
+            packed = 1 if self._is_remarkable is not None and self._is_remarkable(text) else 0
+            for shift, count in self._counters:
+                packed |= count(text) << shift
+            self._known[text] = packed
         return packed
 
 

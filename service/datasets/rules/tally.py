@@ -93,11 +93,12 @@ class Tally:
         """Count an example; whether there is more to say about one of its strings."""
         found = self.found
         found.messages.add(len(pieces.said))
-        found.image_examples += any(said.images for said in pieces.said)
         if pieces.framed:
-            found.without_system += not pieces.has("system", "developer")
-            found.without_user += not pieces.has("user")
+            roles = {said.role for said in pieces.said}
+            found.without_system += "system" not in roles and "developer" not in roles
+            found.without_user += "user" not in roles
         weight = counting.weigh(pieces, self._strings.count, self._strings.unit, self._roles)
+        found.image_examples += weight.images > 0
         for place, counts in enumerate(self._counts):
             total = tokens(weight.tokens, place)
             counts.tokens.add(total)
