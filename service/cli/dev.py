@@ -38,11 +38,17 @@ def openapi(
     *,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when the files are stale.")] = False,
 ) -> None:
-    """Write what is generated from the code: the OpenAPI document, the table of errors and that of a job's states."""
+    """Write what is generated from the code: the OpenAPI document, and the pages of errors, problems and states."""
     from service.api.openapi import render, render_errors
+    from service.cli.problems import render_problems
     from service.cli.states import render_states
 
-    generated = {"openapi/openapi.json": render, "openapi/errors.md": render_errors, "docs/states.md": render_states}
+    generated = {
+        "openapi/openapi.json": render,
+        "openapi/errors.md": render_errors,
+        "openapi/dataset-problems.md": render_problems,
+        "docs/states.md": render_states,
+    }
     stale = []
     for name, make in generated.items():
         file, content = _ROOT / name, make()

@@ -43,7 +43,8 @@ from service.datasets.reading_schemas import ExamplePage, ProblemPage
 from service.datasets.room import check_room, stored_bytes
 from service.datasets.rules.digests import Digests
 from service.datasets.rules.epochs import default_epochs
-from service.datasets.rules.problems import Severity
+from service.datasets.rules.explained import explain
+from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, content_key
 from service.datasets.schemas import DatasetView, Progress, ReportView, SplitRequest, SplitView, SubsetRequest
@@ -54,6 +55,7 @@ __all__ = [
     "INCOMING",
     "PREPARE",
     "READ_RANGE",
+    "RULES",
     "VALIDATE",
     "ApplyRequest",
     "Billing",
@@ -92,6 +94,7 @@ __all__ = [
     "every_problem",
     "example_of_line",
     "examples_with_problem",
+    "explain",
     "facts",
     "find_stored",
     "get",
