@@ -224,12 +224,17 @@ class NearlyAgain(BaseModel):
     found: int = Field(description="Examples that are.")
 
 
-class LabelView(BaseModel):
+class PromptView(BaseModel):
+    """A system prompt, by where it stands."""
+
+    examples: int
+    line: int = Field(description="The first that has it.")
+
+
+class LabelView(PromptView):
     """An answer that is a label."""
 
     label: str | None = Field(description="Null where it is rare or may not be shown.")
-    examples: int
-    line: int = Field(description="The first that has it.")
 
 
 class AnswersView(BaseModel):
@@ -239,13 +244,6 @@ class AnswersView(BaseModel):
     refusals: int
     refusal_share: float
     labels: list[LabelView] = Field(description="Empty where answers are no labels. The most frequent first.")
-
-
-class PromptView(BaseModel):
-    """A system prompt, by where it stands first."""
-
-    examples: int
-    line: int
 
 
 class PromptsView(BaseModel):
