@@ -20,6 +20,7 @@ from service.api import (
     connections,
     costs,
     dataset_reading,
+    dataset_reports,
     datasets,
     explain,
     handlers,
@@ -48,8 +49,8 @@ from service.kit.settings import settings
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
     datasets.router, preparations.router, jobs.router, job_actions.router, job_pauses.router, job_results.router,
-    dataset_reading.router, approvals.router, streams.router, costs.router, models.router, provider_webhooks.router,
-    explain.router, attention.router, health.router,
+    dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router, models.router,
+    provider_webhooks.router, explain.router, attention.router, health.router,
 )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from service import datasets
 from service.api import streams
 from service.api.deps import MayAsTeam
 from service.api.errors import problems
-from service.kit import clock
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import Actor
 from service.kit.ids import read
@@ -42,18 +41,6 @@ def get_dataset(dataset: DatasetRef, actor: MayRead) -> datasets.DatasetView:
     """One dataset: what it is, and whether it may be trained on."""
     with read_only(actor) as session:
         return datasets.get(session, actor.team, read("dset", dataset))
-
-
-@router.get(
-    "/v1/datasets/{dataset}/report", summary="Get the report on a dataset", responses=problems(401, 403, 404, 409, 503)
-)
-def get_dataset_report(dataset: DatasetRef, actor: MayRead) -> datasets.ReportView:
-    """Every problem by line, how the tokens are spread, and what training costs today on each base model.
-
-    `409 dataset_not_validated` with a `Retry-After` while a worker is still reading the file.
-    """
-    with read_only(actor) as session:
-        return datasets.report(session, actor.team, read("dset", dataset), clock.now())
 
 
 @router.post(

@@ -38,16 +38,28 @@ from service.datasets.preparations import (
     preparations_under_way,
     prepare,
 )
-from service.datasets.queries import DatasetFacts, facts, get, list_datasets, report, same_bytes, under_way
+from service.datasets.queries import DatasetFacts, facts, get, list_datasets, same_bytes, under_way
 from service.datasets.reading_schemas import ExamplePage, ProblemPage
+from service.datasets.report_schemas import (
+    Bucket,
+    Counting,
+    ProblemView,
+    ReportView,
+    Spread,
+    TokenStatistics,
+    TrainingPrice,
+)
+from service.datasets.reports import leak, report
 from service.datasets.room import check_room, stored_bytes
+from service.datasets.rules.consequences import consequence
 from service.datasets.rules.digests import Digests
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.explained import explain
+from service.datasets.rules.leakage import Leak
 from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, content_key
-from service.datasets.schemas import DatasetView, Progress, ReportView, SplitRequest, SplitView, SubsetRequest
+from service.datasets.schemas import DatasetView, Progress, SplitRequest, SplitView, SubsetRequest
 from service.datasets.stored import Stored
 from service.datasets.stored import find as find_stored
 
@@ -59,6 +71,8 @@ __all__ = [
     "VALIDATE",
     "ApplyRequest",
     "Billing",
+    "Bucket",
+    "Counting",
     "DatasetFacts",
     "DatasetNotDivisible",
     "DatasetNotPreparable",
@@ -68,25 +82,31 @@ __all__ = [
     "Digests",
     "ExamplePage",
     "ExamplesAmbiguous",
+    "Leak",
     "NothingLeft",
     "PreparationNotReady",
     "PreparationUnknown",
     "PreparationView",
     "PrepareRequest",
     "ProblemPage",
+    "ProblemView",
     "Progress",
     "ReportView",
     "Severity",
     "SplitRequest",
     "SplitView",
+    "Spread",
     "State",
     "StepUnknown",
     "Stored",
     "SubsetRequest",
     "SubsetTooLarge",
+    "TokenStatistics",
     "TokensNotCounted",
+    "TrainingPrice",
     "apply_preparation",
     "check_room",
+    "consequence",
     "content_key",
     "default_epochs",
     "derive_split",
@@ -99,6 +119,7 @@ __all__ = [
     "find_stored",
     "get",
     "get_preparation",
+    "leak",
     "list_datasets",
     "page_of_problems",
     "preparations_under_way",

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from service import catalog, connections, costs, tenants
+from service import catalog, connections, tenants
 from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import Dataset, DatasetRange
 from service.datasets.recipe_schemas import RECIPE
@@ -19,8 +19,8 @@ from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import DatasetView, Progress, ReportView, TrainingPrice
-from service.kit import ids, money
+from service.datasets.schemas import DatasetView, Progress
+from service.kit import ids
 from service.kit.pages import Page, newest_first, page_of
 
 # Where the catalog offers a team nothing to train: what all base models had that were trainable last (openai.md §5).
@@ -160,59 +160,6 @@ def reported(session: Session, team_id: UUID, dataset_id: UUID) -> Dataset:
         wait = None if row.attention else 1
         raise DatasetNotValidated(state=row.state, retry_after_seconds=wait)
     return row
-
-
-def report(session: Session, team_id: UUID, dataset_id: UUID, at: datetime) -> ReportView:
-    """What reading the file found, with what training on it costs at that instant.
-
-    Raises DatasetUnknown, and DatasetNotValidated while there is no report.
-    """
-    row = reported(session, team_id, dataset_id)
-    found = facts_of(row)
-    is_ready = found.state == State.READY
-    return ReportView(
-        dataset=ids.show("dset", row.id),
-        state=found.state,
-        format=row.format or "",
-        examples=row.examples,
-        errors=row.errors or 0,
-        warnings=row.warnings or 0,
-        default_epochs=found.default_epochs if is_ready else None,
-        prices=_prices(session, found, at) if is_ready else [],
-        **row.report or {},
-    )
-
-
-def _prices(session: Session, dataset: DatasetFacts, at: datetime) -> list[TrainingPrice]:
-    try:
-        models = trainable_models(session, dataset.team_id, at)
-    except connections.NoConnection:
-        return []
-    method = formats.METHODS.get(dataset.format or "")
-    return [_price(session, dataset, model, at) for model in models if method in model.methods]
-
-
-def _price(session: Session, dataset: DatasetFacts, model: catalog.BaseModelFacts, at: datetime) -> TrainingPrice:
-    epochs = dataset.default_epochs
-    told = TrainingPrice(
-        model=model.id, encoding=model.encoding, example_tokens_max=model.example_tokens_max, epochs=epochs,
-        truncated_examples=None, lost_tokens=None, tokens_per_epoch=None, tokens=None, price=None,
-        currency=money.CURRENCY, price_id=None, unavailable=None,
-    )  # fmt: skip
-    try:
-        counted = dataset.billing_under(model.encoding, model.example_tokens_max)
-        told.truncated_examples, told.lost_tokens = counted.truncated_examples, counted.lost_tokens
-        told.tokens_per_epoch, told.tokens = counted.billed_tokens, counted.billed_tokens * epochs
-        price = catalog.price(session, model.provider, model.id, "training_tokens", at)
-    except (TokensNotCounted, catalog.PriceUnknown) as unknown:
-        told.unavailable = unknown.message
-        return told
-    told.price, told.currency, told.price_id = (
-        costs.quote(price, told.tokens),
-        price.currency,
-        ids.show("price", price.id),
-    )
-    return told
 
 
 def _views(session: Session, rows: Sequence[Dataset]) -> list[DatasetView]:

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from service.datasets.schemas import ProblemView
+from service.datasets.report_schemas import ProblemView
 
 _EXAMPLE: Final[JsonDict] = {
     "object": "dataset.example",

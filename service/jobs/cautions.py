@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from service.datasets import DatasetFacts
+from service.datasets import DatasetFacts, Leak
 from service.jobs.errors import UnusableSuffix
 from service.jobs.schemas import JobRequest, JobWarning
 
@@ -42,9 +42,17 @@ def of_request(request: JobRequest, *, base: str, shutdown: date | None, at: dat
     return said
 
 
-def of_data(dataset: DatasetFacts, *, auto_epochs: int | None) -> list[JobWarning]:
-    """What reading the data has shown. `auto_epochs`: so many are priced because the provider is left to choose."""
+def of_data(dataset: DatasetFacts, *, auto_epochs: int | None, leak: Leak | None = None) -> list[JobWarning]:
+    """What reading the data has shown. `auto_epochs`: so many are priced because the provider is left to choose.
+
+    `leak`: which examples the validation data have in common with it.
+    """
     said = []
+    if leak is not None and leak.examples:
+        many = f"{'' if leak.is_exact else 'About '}{leak.examples:,} of the examples trained on"
+        first = f"; the first known are lines {leak.lines[0][0]} and {leak.lines[0][1]}" if leak.lines else ""
+        message = f"{many} are in the validation data too{first}: their loss falls because they are learned by heart."
+        said.append(JobWarning(code="validation_data_seen", message=message, pointer="#/validation_dataset"))
     if dataset.examples < EXAMPLES_ADVISED:
         message = f"There are {dataset.examples} examples; 50 to 100 are advised to begin with."
         said.append(JobWarning(code="few_examples", message=message, pointer="#/dataset"))

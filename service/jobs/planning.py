@@ -70,6 +70,7 @@ class Plan:
     recipe: Recipe
     price: catalog.PriceFacts
     quote: Quote
+    leak: datasets.Leak | None  # what training and validation data share, where that is known
 
     @property
     def team(self) -> tenants.TeamFacts:
@@ -84,7 +85,8 @@ class Plan:
     def warnings(self) -> list[JobWarning]:
         """What the data gives reason to say."""
         is_auto = self.recipe.method.hyperparameters.n_epochs == "auto" and self.quote.expected is not None
-        return cautions.of_data(self.recipe.dataset, auto_epochs=self.quote.epochs_priced if is_auto else None)
+        auto_epochs = self.quote.epochs_priced if is_auto else None
+        return cautions.of_data(self.recipe.dataset, auto_epochs=auto_epochs, leak=self.leak)
 
 
 def estimate(session: Session, actor: Actor, request: JobRequest, at: datetime) -> Estimate:
@@ -180,7 +182,13 @@ def priced(session: Session, recipe: Recipe, at: datetime, *, split: datasets.Sp
     price = catalog.price(session, recipe.connection.provider, base.id, prices.meter(method), at)
     share = Decimal(1) if split is None else _share(split, recipe.dataset.examples)
     quote = prices.quote(method, base, recipe.dataset, price, max_cost=recipe.max_cost, share=share)
-    return Plan(recipe, price, quote)
+    return Plan(recipe, price, quote, _leak(session, recipe))
+
+
+def _leak(session: Session, recipe: Recipe) -> datasets.Leak | None:
+    if recipe.validation is None:
+        return None
+    return datasets.leak(session, recipe.team.id, recipe.dataset.id, recipe.validation.id)
 
 
 def _share(split: datasets.SplitRequest, examples: int) -> Decimal:

@@ -63,7 +63,20 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     "GET /v1/teams/{team}/limits": [Try("/v1/teams/{team}/limits"), Try("/v1/teams/{team_id}/limits")],
     "PUT /v1/teams/{team}/limits": [Try("/v1/teams/{team}/limits", {"jobs_per_day": 0})],
     "GET /v1/datasets/{dataset}": [Try("/v1/datasets/{dset_id}"), Try("/v1/datasets/{dset_id}?wait=9")],
-    "GET /v1/datasets/{dataset}/report": [Try("/v1/datasets/{dset_id}/report")],
+    "GET /v1/datasets/{dataset}/report": [
+        Try("/v1/datasets/{dset_id}/report"),
+        Try("/v1/datasets/{own_table_id}/report?validation={dset_id}"),
+    ],
+    "GET /v1/datasets/{dataset}/report.html": [Try("/v1/datasets/{dset_id}/report.html")],
+    "GET /v1/datasets/{dataset}/examples": [
+        Try("/v1/datasets/{dset_id}/examples"),
+        Try("/v1/datasets/{dset_id}/examples?line=1"),
+        Try("/v1/datasets/{dset_id}/examples?code=few_examples"),
+    ],
+    "GET /v1/datasets/{dataset}/problems": [
+        Try("/v1/datasets/{dset_id}/problems"),
+        Try("/v1/datasets/{dset_id}/problems?format=csv"),
+    ],
     "POST /v1/datasets/{dataset}/split": [Try("/v1/datasets/{dset_id}/split", {"validation_count": 2})],
     "POST /v1/datasets/{dataset}/subset": [Try("/v1/datasets/{dset_id}/subset", {"count": 2})],
     "POST /v1/datasets/{dataset}/prepare": [Try("/v1/datasets/{table_id}/prepare", {})],

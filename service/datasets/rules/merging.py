@@ -125,6 +125,8 @@ class _Whole:
         }
 
     def _billing(self, limit: Limit) -> Billing:
-        tokens = self._found.counts[limit.encoding].tokens
-        billed, truncated, lost = tokens.capped(limit.tokens)
-        return Billing(limit.encoding, limit.tokens, billed, tokens.longest, truncated, lost)
+        counts = self._found.counts[limit.encoding]
+        billed, truncated, lost = counts.tokens.capped(limit.tokens)
+        is_chat = self._question.format.name == formats.CHAT
+        by_notebook = counts.notebook.capped(limit.tokens) if is_chat else None
+        return Billing(limit.encoding, limit.tokens, billed, counts.tokens.longest, truncated, lost, by_notebook)

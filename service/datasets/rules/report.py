@@ -17,7 +17,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """Tokens of one epoch under one limit, each example cut to it; what that loses, and the longest example uncut."""
+    """Tokens of one epoch under one limit, each example cut to it; what that loses, and the longest example uncut.
+
+    `by_notebook` are billed tokens, truncated examples and lost tokens as OpenAI's notebook counts them.
+    """
 
     encoding: str
     limit: int
@@ -25,6 +28,7 @@ class Billing:
     longest: int
     truncated_examples: int
     lost_tokens: int
+    by_notebook: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
