@@ -16,6 +16,7 @@ MODULES: Final = {
     "turns_pass_ms": "bench.turns",
     "follow_calls_per_s": "bench.follow",
     "validation_vs_tokenizer": "bench.validation",
+    "validation_linearity": "bench.gigabyte",
 }
 _RESULTS: Final = Path(__file__).parent / "results.json"
 
