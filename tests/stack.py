@@ -40,6 +40,7 @@ SETTINGS: Final = {
     "circuit_seconds": "0.5",
     "resolve_poll_seconds": "2",
     "body_idle_seconds": "2",
+    "erase_copies_seconds": "0.5",
     "segment_bytes": "65536",
 }
 

@@ -42,6 +42,9 @@ TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "idempotency.purge": (3600.0, purge_idempotency_keys),
     "connections.purge_webhooks": (3600.0, purge_provider_webhooks),
     "datasets.sweep_uploads": (3600.0, dataset_flows.sweep_uploads),
+    "datasets.sweep_orphans": (86_400.0, dataset_flows.sweep_orphans),
+    "datasets.retain": (3600.0, dataset_flows.retain),
+    "jobs.wake_erased": (settings().erase_copies_seconds, job_flows.wake_erased),
     "jobs.janitor": (settings().janitor_seconds, job_flows.sweep_jobs),
     "jobs.sweep_orphans": (86_400.0, job_flows.sweep_orphans),
 }
@@ -79,6 +82,7 @@ STEPS: Final = (
     Step(datasets.VALIDATE, dataset_flows.validate, short=False),
     Step(datasets.READ_RANGE, dataset_flows.read_ranges, short=False),
     Step(datasets.PREPARE, dataset_flows.prepare, short=False),
+    Step(datasets.ERASE, dataset_flows.erase),
     Step(ticks.KIND, run_ticks),
 )
 QUEUES: Final = tuple(dict.fromkeys(step.kind.queue for step in STEPS))

@@ -22,6 +22,7 @@ from service.api import (
     dataset_reading,
     dataset_reports,
     datasets,
+    erasing,
     explain,
     handlers,
     health,
@@ -48,9 +49,9 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
-    datasets.router, preparations.router, jobs.router, job_actions.router, job_pauses.router, job_results.router,
-    dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router, models.router,
-    provider_webhooks.router, explain.router, attention.router, health.router,
+    datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
+    job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
+    models.router, provider_webhooks.router, explain.router, attention.router, health.router,
 )  # fmt: skip
 
 

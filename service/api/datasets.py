@@ -22,13 +22,17 @@ MayWrite = Annotated[Actor, MayAsTeam("datasets:write")]
 
 @router.get("/v1/datasets", summary="List datasets", responses=problems(401, 403, 404, 422, 503))
 def list_datasets(
+    *,
     actor: MayRead,
     after: Annotated[str | None, Query(description="`last_id` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items a page.")] = LIMIT_DEFAULT,
+    archived: Annotated[bool, Query(description="Those that were deleted instead.")] = False,
 ) -> Page[datasets.DatasetView]:
     """Your team's datasets, newest first."""
     with read_only(actor) as session:
-        return datasets.list_datasets(session, actor.team, after=read("dset", after) if after else None, limit=limit)
+        return datasets.list_datasets(
+            session, actor.team, after=read("dset", after) if after else None, limit=limit, archived=archived
+        )
 
 
 @router.get(

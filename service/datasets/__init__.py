@@ -4,12 +4,17 @@ Invariants:
 - The same bytes posted twice are one dataset of a team, and its bytes never change.
 - What is made of a dataset is known by its parent and recipe: asked for again, it is the same. Nothing is altered.
 - `ready` and `invalid` are final verdicts on these bytes: only a dataset without errors is ready.
+- A dataset that a job needs is not erased; one that is erased keeps its row, so that lineage holds.
 - Nothing of a file's text leaves storage: reports, logs and errors name lines, pointers, codes and counts.
 """
 
 from service.datasets.commands import receive
 from service.datasets.deriving import derive_split, derive_subset
+from service.datasets.erasing import Content, erase, family, open_content
 from service.datasets.errors import (
+    DatasetErased,
+    DatasetFileGone,
+    DatasetInUse,
     DatasetNotDivisible,
     DatasetNotPreparable,
     DatasetNotValidated,
@@ -30,7 +35,8 @@ from service.datasets.findings import as_json_lines as problems_as_json_lines
 from service.datasets.findings import every as every_problem
 from service.datasets.findings import page as page_of_problems
 from service.datasets.findings import wanted as problems_wanted
-from service.datasets.models import PREPARE, READ_RANGE, VALIDATE
+from service.datasets.holds import copies_to_remove, copy_gone, hold, note_copy, release
+from service.datasets.models import ERASE, PREPARE, READ_RANGE, VALIDATE
 from service.datasets.preparation_schemas import ApplyRequest, PreparationView, PrepareRequest
 from service.datasets.preparations import (
     apply_preparation,
@@ -64,6 +70,7 @@ from service.datasets.stored import Stored
 from service.datasets.stored import find as find_stored
 
 __all__ = [
+    "ERASE",
     "INCOMING",
     "PREPARE",
     "READ_RANGE",
@@ -72,8 +79,12 @@ __all__ = [
     "ApplyRequest",
     "Billing",
     "Bucket",
+    "Content",
     "Counting",
+    "DatasetErased",
     "DatasetFacts",
+    "DatasetFileGone",
+    "DatasetInUse",
     "DatasetNotDivisible",
     "DatasetNotPreparable",
     "DatasetNotValidated",
@@ -108,19 +119,26 @@ __all__ = [
     "check_room",
     "consequence",
     "content_key",
+    "copies_to_remove",
+    "copy_gone",
     "default_epochs",
     "derive_split",
     "derive_subset",
+    "erase",
     "every_problem",
     "example_of_line",
     "examples_with_problem",
     "explain",
     "facts",
+    "family",
     "find_stored",
     "get",
     "get_preparation",
+    "hold",
     "leak",
     "list_datasets",
+    "note_copy",
+    "open_content",
     "page_of_problems",
     "preparations_under_way",
     "prepare",
@@ -128,6 +146,7 @@ __all__ = [
     "problems_as_json_lines",
     "problems_wanted",
     "receive",
+    "release",
     "report",
     "same_bytes",
     "sampled_examples",

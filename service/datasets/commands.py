@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service import audit, webhooks
 from service.datasets import queries, ranges
-from service.datasets.models import Dataset
+from service.datasets.models import LIVE_AND_POSTED, Dataset
 from service.datasets.queries import DatasetFacts
 from service.datasets.ranges import Merging, RangeOrder
 from service.datasets.room import take_room
@@ -59,7 +59,7 @@ def receive(
     made = session.execute(
         insert(Dataset)
         .values(values)
-        .on_conflict_do_nothing(index_elements=["team_id", "sha256"], index_where=Dataset.recipe.is_(None))
+        .on_conflict_do_nothing(index_elements=["team_id", "sha256"], index_where=LIVE_AND_POSTED)
         .returning(Dataset.id)
     ).scalar()
     view = queries.same_bytes(session, actor.team, digests.sha256)

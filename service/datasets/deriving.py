@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from service import audit
 from service.datasets import queries
 from service.datasets.errors import DatasetNotDivisible, NothingLeft, SubsetTooLarge
-from service.datasets.models import Dataset
+from service.datasets.models import LIVE, Dataset
 from service.datasets.rules.splits import Part, Split, Subset
 from service.datasets.rules.states import DIVISIBLE, State, content_key
 from service.kit import ids
@@ -68,7 +68,7 @@ def derive_subset(
 
 
 def _divisible(session: Session, actor: Actor, dataset_id: UUID, pointer: str | None) -> Dataset:
-    whole = queries.find(session, actor.team, dataset_id, pointer=pointer)
+    whole = queries.find(session, actor.team, dataset_id, pointer=pointer, kept=True)
     if whole.state not in DIVISIBLE:
         raise DatasetNotDivisible(id=ids.show("dset", whole.id), state=whole.state, pointer=pointer)
     return whole
@@ -92,7 +92,8 @@ def made_of(
         "state": State.RECEIVED,
         "due_at": func.clock_timestamp(),
     }
-    take = insert(Dataset).values(values).on_conflict_do_nothing(index_elements=["team_id", "parent_id", "recipe"])
+    take = insert(Dataset).values(values)
+    take = take.on_conflict_do_nothing(index_elements=["team_id", "parent_id", "recipe"], index_where=LIVE)
     if session.execute(take.returning(Dataset.id)).scalar() is None:
         return queries.part(session, whole, recipe)
     audit.record(

@@ -9,6 +9,30 @@ class DatasetUnknown(NotFound):
     code = "dataset_not_found"
 
 
+class DatasetErased(Gone):
+    """Dataset {id} was deleted ({at}): what is left are its name, hash and lineage. The file can be posted again."""
+
+    code = "dataset_erased"
+
+
+class DatasetInUse(Conflict):
+    """Dataset {id}, or what is made of it, is needed by {listed}. Wait until these have ended, or cancel them."""
+
+    code = "dataset_in_use"
+
+
+class PartsBeingMade(Conflict):
+    """Dataset {id} is just being read for {listed}. Try again in a moment, or delete these first."""
+
+    code = "dataset_parts_being_made"
+
+
+class DatasetNotMade(Conflict):
+    """Dataset {id} is still to be made of the one it is a part of."""
+
+    code = "dataset_not_made"
+
+
 class DatasetNotValidated(Conflict):
     """This dataset is {state}: its report is not there yet. Ask again in a moment."""
 

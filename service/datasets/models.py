@@ -20,9 +20,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.datasets.rules.states import UNDER_WAY, PreparationState, RangeState
+from service.datasets.rules.states import UNDER_WAY, PreparationState, RangeState, State
 from service.kit.db import Base
 from service.kit.work import Kind, Work
+
+LIVE: Final = text("state <> 'archived'")
+LIVE_AND_POSTED: Final = text("recipe IS NULL AND state <> 'archived'")
 
 
 class Reading:
@@ -40,8 +43,11 @@ class Dataset(Reading, Work, Base):
         UniqueConstraint("team_id", "id"),
         # The same bytes posted twice are one dataset. A part is known by what it is made of and how instead: asked for
         # again it must be found before it has any bytes, and two cuts may well bring the same.
-        UniqueConstraint("team_id", "parent_id", "recipe"),
-        Index("uq_datasets_team_id_sha256", "team_id", "sha256", unique=True, postgresql_where=text("recipe IS NULL")),
+        # What is being erased, or is, counts no more: its bytes may come again, and are another dataset then.
+        Index(
+            "uq_datasets_team_id_parent_id_recipe", "team_id", "parent_id", "recipe", unique=True, postgresql_where=LIVE
+        ),
+        Index("uq_datasets_team_id_sha256", "team_id", "sha256", unique=True, postgresql_where=LIVE_AND_POSTED),
         CheckConstraint("bytes > 0", name="bytes"),
         CheckConstraint("(sha256 IS NOT NULL AND bytes IS NOT NULL) OR recipe IS NOT NULL", name="made"),
         ForeignKeyConstraint(["team_id", "parent_id"], ["datasets.team_id", "datasets.id"]),
@@ -77,6 +83,22 @@ class Dataset(Reading, Work, Base):
     marks: Mapped[list[list[int]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     problem_parts: Mapped[list[list[Any]] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     sketch: Mapped[Any] = mapped_column(LargeBinary, nullable=True, deferred=True)  # finds leakage from other datasets
+    erase_requested_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]  # its bytes and all copies are gone
+
+
+class Hold(Base):
+    """Somebody needs a dataset: a job under way, or a copy of it elsewhere, which has to go first (holds.py)."""
+
+    __tablename__ = "dataset_holds"
+    __table_args__ = (
+        ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
+        Index("ix_dataset_holds_dataset_id", "team_id", "dataset_id"),
+    )
+    team_id: Mapped[UUID] = mapped_column(primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64), primary_key=True)  # job:<uuid> | copy:<uuid>
+    dataset_id: Mapped[UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class DatasetRange(Reading, Work, Base):
@@ -123,3 +145,4 @@ VALIDATE: Final = Kind("datasets.validate", Dataset, UNDER_WAY, queue="datasets"
 READ_RANGE: Final = Kind(
     "datasets.read_range", DatasetRange, frozenset({RangeState.WAITING}), queue="datasets", batch=1
 )
+ERASE: Final = Kind("datasets.erase", Dataset, frozenset({State.ARCHIVED}), queue="datasets", batch=10)

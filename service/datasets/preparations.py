@@ -71,7 +71,7 @@ def apply_preparation(
 
 def _preparable(session: Session, actor: Actor, dataset_id: UUID) -> Dataset:
     """One whose bytes are there, or will be."""
-    dataset = queries.find(session, actor.team, dataset_id)
+    dataset = queries.find(session, actor.team, dataset_id, kept=True)
     if dataset.state == State.ARCHIVED or (dataset.sha256 is None and dataset.state not in UNDER_WAY):
         raise DatasetNotPreparable(id=ids.show("dset", dataset.id), state=dataset.state)
     return dataset

@@ -12,8 +12,8 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from service import catalog, connections, tenants
-from service.datasets.errors import DatasetNotValidated, DatasetUnknown, TokensNotCounted
-from service.datasets.models import Dataset, DatasetRange
+from service.datasets.errors import DatasetErased, DatasetNotValidated, DatasetUnknown, TokensNotCounted
+from service.datasets.models import LIVE, LIVE_AND_POSTED, Dataset, DatasetRange
 from service.datasets.recipe_schemas import RECIPE
 from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
@@ -43,6 +43,7 @@ class DatasetFacts:
     warnings: int
     billing: tuple[Billing, ...]
     created_at: datetime
+    erase_requested_at: datetime | None = None
 
     @property
     def default_epochs(self) -> int:
@@ -72,9 +73,12 @@ def facts(session: Session, team_id: UUID, dataset_id: UUID, *, pointer: str | N
     return facts_of(find(session, team_id, dataset_id, pointer=pointer))
 
 
-def find(session: Session, team_id: UUID, dataset_id: UUID, *, pointer: str | None = None) -> Dataset:
-    """The row. Raises DatasetUnknown."""
-    row = session.scalars(select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id)).one_or_none()
+def find(
+    session: Session, team_id: UUID, dataset_id: UUID, *, pointer: str | None = None, kept: bool = False
+) -> Dataset:
+    """The row. With `kept` it is not erased before this transaction ends. Raises DatasetUnknown."""
+    wanted = select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id)
+    row = session.scalars(wanted.with_for_update(read=True) if kept else wanted).one_or_none()
     if row is None:
         raise DatasetUnknown(id=ids.show("dset", dataset_id), pointer=pointer)
     return row
@@ -86,6 +90,7 @@ def facts_of(row: Dataset) -> DatasetFacts:
         id=row.id, team_id=row.team_id, state=State(row.state), sha256=row.sha256 or "", bytes=row.bytes or 0,
         filename=row.filename, storage_key=row.storage_key, format=row.format, examples=row.examples or 0,
         warnings=row.warnings or 0, billing=_billing(row.billing), created_at=row.created_at,
+        erase_requested_at=row.erase_requested_at,
     )  # fmt: skip
 
 
@@ -100,14 +105,14 @@ def get(session: Session, team_id: UUID, dataset_id: UUID) -> DatasetView:
 
 def same_bytes(session: Session, team_id: UUID, sha256: str) -> DatasetView | None:
     """The team's dataset of these bytes, if it has been posted before."""
-    posted = select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256, Dataset.recipe.is_(None))
+    posted = select(Dataset).where(Dataset.team_id == team_id, Dataset.sha256 == sha256, LIVE_AND_POSTED)
     row = session.scalars(posted).one_or_none()
     return None if row is None else _views(session, [row])[0]
 
 
 def part(session: Session, whole: Dataset, recipe: dict[str, Any]) -> UUID:
     """The dataset made of `whole` by this recipe, which there is."""
-    made_so = (Dataset.team_id == whole.team_id, Dataset.parent_id == whole.id, Dataset.recipe == recipe)
+    made_so = (Dataset.team_id == whole.team_id, Dataset.parent_id == whole.id, Dataset.recipe == recipe, LIVE)
     return session.scalars(select(Dataset.id).where(*made_so)).one()
 
 
@@ -124,9 +129,11 @@ def under_way(session: Session, team_id: UUID, dataset_ids: Collection[UUID]) ->
     return {row.id: State(row.state) for row in rows}
 
 
-def list_datasets(session: Session, team_id: UUID, *, after: UUID | None, limit: int) -> Page[DatasetView]:
-    """The team's datasets, newest first."""
-    owned = select(Dataset).where(Dataset.team_id == team_id)
+def list_datasets(
+    session: Session, team_id: UUID, *, after: UUID | None, limit: int, archived: bool = False
+) -> Page[DatasetView]:
+    """The team's datasets, newest first, or those that were deleted."""
+    owned = select(Dataset).where(Dataset.team_id == team_id, (Dataset.state == State.ARCHIVED) == archived)
     rows, has_more = newest_first(session, owned, Dataset.id, after=after, limit=limit)
     return page_of(_views(session, rows), has_more=has_more)
 
@@ -154,8 +161,10 @@ def trainable_models(session: Session, team_id: UUID, at: datetime) -> list[cata
 
 
 def reported(session: Session, team_id: UUID, dataset_id: UUID) -> Dataset:
-    """The row, which has a report. Raises DatasetUnknown, and DatasetNotValidated while there is none."""
+    """The row, which has a report. Raises DatasetUnknown, DatasetErased, or DatasetNotValidated while there is none."""
     row = find(session, team_id, dataset_id)
+    if row.state == State.ARCHIVED:
+        raise DatasetErased(id=ids.show("dset", row.id), at=row.erase_requested_at)
     if row.report is None or row.state in UNDER_WAY:
         wait = None if row.attention else 1
         raise DatasetNotValidated(state=row.state, retry_after_seconds=wait)
@@ -213,4 +222,6 @@ def _view(row: Dataset, progress: Progress | None) -> DatasetView:
         created_at=row.created_at,
         created_by=row.created_by,
         validated_at=row.validated_at,
+        erase_requested_at=row.erase_requested_at,
+        erased_at=row.erased_at,
     )

@@ -44,6 +44,8 @@ class DatasetView(BaseModel):
                     "recipe": None,
                     "created_at": "2026-11-20T10:00:00Z",
                     "created_by": "key_01m7w8t99cefnrk84f576v5h3w",
+                    "erase_requested_at": None,
+                    "erased_at": None,
                     "validated_at": "2026-11-20T10:00:01Z",
                 }
             ]
@@ -55,7 +57,9 @@ class DatasetView(BaseModel):
     filename: str
     bytes: int | None = Field(description="Null while a part of another dataset is still to be made.")
     sha256: str | None = Field(description="Of the bytes as stored. The same bytes posted twice are one dataset.")
-    state: State = Field(description="`received`, `validating`, then `ready` or, with errors in the report, `invalid`.")
+    state: State = Field(
+        description="`received`, `validating`, then `ready` or, with errors in the report, `invalid`; last `archived`."
+    )
     format: str | None = Field(
         description="What the file was found to be; trained on are `chat`, `preference` and `reinforcement`."
     )
@@ -69,6 +73,8 @@ class DatasetView(BaseModel):
     created_at: datetime
     created_by: str = Field(description="The key that posted it.")
     validated_at: datetime | None
+    erase_requested_at: datetime | None = Field(description="When it was deleted, or had been kept long enough.")
+    erased_at: datetime | None = Field(description="When its bytes and all copies were gone.")
 
 
 class SplitRequest(Body):

@@ -10,6 +10,7 @@ from service.jobs.accounts import open_on, wake_all
 from service.jobs.approvals import approve, decline
 from service.jobs.attention import dismiss_stray, give_up, strays
 from service.jobs.commands import submit
+from service.jobs.erase_map import erase_map
 from service.jobs.errors import UnknownJob
 from service.jobs.exports import metrics_as_csv
 from service.jobs.hints import hint, watch
@@ -39,6 +40,7 @@ from service.jobs.schemas import (
     CheckpointView,
     CloneRequest,
     Decline,
+    EraseMap,
     Estimate,
     JobAdvice,
     JobEventPage,
@@ -56,10 +58,11 @@ from service.jobs.turns import grant as grant_turns
 
 __all__ = [
     "ARROWS", "COLLECT", "EXPIRE", "FOLLOW", "PREPARE", "SUBMIT", "AdviceView", "CheckpointView", "Checkpoints",
-    "CloneRequest", "Cursor", "Decline", "Estimate", "Head", "Job", "JobAdvice", "JobEvent", "JobEventPage",
-    "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "MoveRequest", "State", "StrayJob",
-    "UnknownJob", "VersionRequest", "Waiting", "advise", "approve", "cancel", "checkpoints", "clone", "decline",
-    "dismiss_stray", "estimate", "events", "events_beyond", "get", "give_up", "grant_turns", "heads", "hint",
-    "metrics", "metrics_as_csv", "move", "open_on", "page", "pause", "read_results", "register_version", "resume",
-    "retry", "slots_held", "strays", "submit", "turns_waiting", "waiting", "wake_all", "watch",
+    "CloneRequest", "Cursor", "Decline", "EraseMap", "Estimate", "Head", "Job", "JobAdvice", "JobEvent",
+    "JobEventPage", "JobEventView", "JobMetricView", "JobMetrics", "JobRequest", "JobView", "MoveRequest", "State",
+    "StrayJob", "UnknownJob", "VersionRequest", "Waiting", "advise", "approve", "cancel", "checkpoints", "clone",
+    "decline", "dismiss_stray", "erase_map", "estimate", "events", "events_beyond", "get", "give_up", "grant_turns",
+    "heads", "hint", "metrics", "metrics_as_csv", "move", "open_on", "page", "pause", "read_results",
+    "register_version", "resume", "retry", "slots_held", "strays", "submit", "turns_waiting", "waiting", "wake_all",
+    "watch",
 ]  # fmt: skip

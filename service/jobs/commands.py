@@ -35,6 +35,9 @@ def submit(
     warnings += cautions.of_request(modern, base=base.id, shutdown=base.shutdown_date, at=at)
     job = _job(actor, modern, recipe, warnings)
     job.origin, job.origin_id = origin or (None, None)
+    datasets.hold(session, job.team_id, job.dataset_id, job.id, pointer="#/dataset")
+    if job.validation_dataset_id is not None:
+        datasets.hold(session, job.team_id, job.validation_dataset_id, job.id, pointer="#/validation_dataset")
     session.add(job)
     session.flush()
     audit.record(

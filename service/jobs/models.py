@@ -25,6 +25,8 @@ from service.kit import money
 from service.kit.db import Base
 from service.kit.work import Kind, Work
 
+PRESENT: Final = text("state = 'present'")  # of a file at the provider
+
 
 class Job(Work, Base):
     """One fine-tuning job, from the request to its end.
@@ -210,21 +212,29 @@ class TeamTurn(Base):
 
 
 class ProviderFile(Work, Base):
-    """A dataset's copy at a provider account: uploaded once, used by every job of the team there."""
+    """A dataset's copy at a provider account: uploaded once, used by every job of the team there.
+
+    Once removed it is remembered: the next upload is another copy.
+    """
 
     __tablename__ = "provider_files"
     __table_args__ = (
+        Index(
+            "uq_provider_files_present", "team_id", "connection_id", "dataset_id", unique=True, postgresql_where=PRESENT
+        ),
+        Index("ix_provider_files_dataset_id", "team_id", "dataset_id"),
         ForeignKeyConstraint(["team_id", "dataset_id"], ["datasets.team_id", "datasets.id"]),
         Index("ix_provider_files_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )
-    id: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
-    state: Mapped[str] = mapped_column(String(32), server_default="present")
-    team_id: Mapped[UUID] = mapped_column(primary_key=True)
-    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id"), primary_key=True)
-    dataset_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    state: Mapped[str] = mapped_column(String(32), server_default="present")  # present | removed
+    team_id: Mapped[UUID]
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id"))
+    dataset_id: Mapped[UUID]
     provider_file_id: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_used_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    removed_at: Mapped[datetime | None]
 
 
 class StrayJob(Base):

@@ -233,7 +233,9 @@ def _dataset(session: Session, team: tenants.TeamFacts, shown_id: str, pointer: 
 
 
 def _usable(facts: datasets.DatasetFacts, pointer: str) -> datasets.DatasetFacts:
-    """The same, if it may be trained on once it is checked. Raises DatasetUnusable."""
-    if facts.state in {datasets.State.INVALID, datasets.State.ARCHIVED}:
+    """The same, if it may be trained on once it is checked. Raises DatasetUnusable or DatasetErased."""
+    if facts.state == datasets.State.ARCHIVED:
+        raise datasets.DatasetErased(id=ids.show("dset", facts.id), at=facts.erase_requested_at, pointer=pointer)
+    if facts.state == datasets.State.INVALID:
         raise DatasetUnusable(dataset=ids.show("dset", facts.id), pointer=pointer)
     return facts

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service import catalog, costs, registry, tenants, webhooks
+from service import catalog, costs, datasets, registry, tenants, webhooks
 from service.jobs import hours, measures, queries, rules, turns
 from service.jobs.hours import HOURS, PAID_BY_HOUR
 from service.jobs.models import Job, JobEvent, JobMetric
@@ -42,6 +42,7 @@ def end_unbilled(session: Session, job: Job, state: State, message: str, at: dat
     job.cost = money.ZERO
     job.finished_at = at
     turns.release(job)
+    datasets.release(session, job.team_id, job.id)
     work.finish(job)
 
 
@@ -79,6 +80,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
         )  # fmt: skip
         say(session, job, at, "message", f"Registered as version {version.number} of {job.register_name}.")
     turns.release(job)
+    datasets.release(session, job.team_id, job.id)
     work.finish(job)
     work.wake(job)  # what came out of it is still to be collected
 

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     provider_file_days: float = Field(
         14.0, gt=0, description="A file no job has used this long is removed at the provider."
     )
+    erase_copies_seconds: float = Field(
+        15.0, gt=0, description="Between two looks for copies at the provider whose dataset was deleted."
+    )
     provider_file_trust_seconds: float = Field(
         300.0, ge=0, description="A file last used longer ago is looked for before a job is created on it."
     )

@@ -26,6 +26,7 @@ from service.registry.queries import (
     load_snapshot,
     tuned_by_id,
     tuned_model,
+    versions_of_jobs,
 )  # fmt: skip
 from service.registry.rules import State, check_name
 from service.registry.schemas import AliasView, ModelView, Promotion, ResolutionView, VersionView
@@ -35,4 +36,5 @@ __all__ = [
     "Resolution", "ResolutionView", "Snapshot", "State", "TunedModel", "VersionFacts", "VersionNotFound",
     "VersionNotReady", "VersionView", "check_name", "find_model", "find_version", "list_models", "load_snapshot",
     "promote", "register", "tuned_by_id", "tuned_model",
+    "versions_of_jobs",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Reads of the registry. Row-level security shows a team its own models only; the filters here say the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -110,6 +110,17 @@ def tuned_by_id(session: Session, team_id: UUID, provider_model_id: str) -> Tune
 
 def _tuned() -> Select[str, str, UUID]:
     return select(ModelVersion.provider_model_id, ModelVersion.base_model, ModelVersion.connection_id)
+
+
+def versions_of_jobs(session: Session, team_id: UUID, job_ids: Collection[UUID]) -> list[tuple[str, VersionView]]:
+    """Every version that one of the team's jobs made, oldest first, with its model's name."""
+    rows = session.execute(
+        select(Model.name, ModelVersion)
+        .join(Model, and_(Model.team_id == ModelVersion.team_id, Model.id == ModelVersion.model_id))
+        .where(ModelVersion.team_id == team_id, ModelVersion.job_id.in_(job_ids))
+        .order_by(ModelVersion.id)
+    )
+    return [(name, _version_view(version)) for name, version in rows]
 
 
 def alias_view(session: Session, team_id: UUID, model_id: UUID, alias: str) -> AliasView:

@@ -33,7 +33,7 @@ _RESOLVER: Final = frozenset({"me:read", "models:resolve"})
 _VIEWER: Final = _RESOLVER | {
     "catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read", "limits:read",
 }  # fmt: skip
-_MEMBER: Final = _VIEWER | {"datasets:write", "jobs:write", "models:write"}
+_MEMBER: Final = _VIEWER | {"datasets:write", "datasets:content", "jobs:write", "models:write"}
 _ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
 _FINANCE: Final = frozenset({"me:read", "teams:read", "budgets:read", "catalog:read", "costs:read"})
 _OPERATOR: Final = _ADMIN | _FINANCE | {

@@ -24,7 +24,7 @@ def test_there_is_always_an_epoch_and_never_more_than_25(examples: int) -> None:
 def test_a_verdict_is_only_left_for_the_archive() -> None:
     assert ARROWS.keys() == set(State)
     assert {state for state in State if may_follow(State.VALIDATING, state)} == {
-        State.VALIDATING, State.READY, State.INVALID,
+        State.VALIDATING, State.READY, State.INVALID, State.ARCHIVED,
     }  # fmt: skip
     for verdict in (State.READY, State.INVALID):
         assert ARROWS[verdict] == {State.ARCHIVED}

@@ -159,9 +159,13 @@ def post(team: Team, body: Any, **headers: str) -> httpx2.Response:
 
 
 def lying_about(stack: LocalStack, team: Team) -> list[Path]:
-    """Everything of this team that lies in storage, what is on its way in included."""
+    """Everything of this team that lies in storage or is on its way in, bar what a worker may have put beside it."""
     own = str(read("team", team.id))
-    return [file for file in (stack.folder / "objects").rglob("*") if file.is_file() and own in str(file)]
+    return [
+        file
+        for file in (stack.folder / "objects").rglob("*")
+        if file.is_file() and own in file.parts and "problems" not in file.parts
+    ]
 
 
 def assert_nothing_is_left(stack: LocalStack, team: Team) -> None:

@@ -76,7 +76,7 @@ def test_a_key_that_slips_into_a_log_is_blanked() -> None:
 
 
 READS = {"catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read", "limits:read"}
-WRITES = {"datasets:write", "jobs:write", "models:write"}
+WRITES = {"datasets:write", "datasets:content", "jobs:write", "models:write"}
 LEADS = {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
 ALL = {
     "me:read", "models:resolve", *READS, *WRITES, "teams:read", "teams:write",

@@ -13,7 +13,10 @@ class PreparationState(StrEnum):
 
 
 class State(StrEnum):
-    """`ready` may be trained on; `invalid` has errors and never changes, because its bytes never do."""
+    """`ready` may be trained on; `invalid` has errors and never changes, because its bytes never do.
+
+    `archived` is being erased, or is.
+    """
 
     RECEIVED = "received"
     VALIDATING = "validating"
@@ -30,9 +33,9 @@ class RangeState(StrEnum):
 
 
 ARROWS: Final[dict[State, frozenset[State]]] = {
-    State.RECEIVED: frozenset({State.VALIDATING}),
+    State.RECEIVED: frozenset({State.VALIDATING, State.ARCHIVED}),
     # Validating again: a worker took over from a dead one.
-    State.VALIDATING: frozenset({State.VALIDATING, State.READY, State.INVALID}),
+    State.VALIDATING: frozenset({State.VALIDATING, State.READY, State.INVALID, State.ARCHIVED}),
     State.READY: frozenset({State.ARCHIVED}),
     State.INVALID: frozenset({State.ARCHIVED}),
     State.ARCHIVED: frozenset(),

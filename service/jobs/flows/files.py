@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from service import datasets
 from service.jobs.flows.orders import Order, call_lease
-from service.jobs.models import Job, ProviderFile
+from service.jobs.models import PRESENT, Job, ProviderFile
 from service.jobs.rules import file_name
 from service.kit import storage, work
 from service.kit.db import unit_of_work
@@ -51,6 +51,7 @@ def _known(order: Order, dataset_id: UUID) -> str | None:
                 ProviderFile.team_id == order.claim.team,
                 ProviderFile.connection_id == order.job.connection_id,
                 ProviderFile.dataset_id == dataset_id,
+                PRESENT,
             )
         ).one_or_none()
     if row is None or not (row.is_trusted or gateway.has_file(order.credentials, row.provider_file_id)):
@@ -95,4 +96,8 @@ def _remember(order: Order, dataset_id: UUID, provider_file_id: str) -> None:
         row = insert(ProviderFile).values(
             team_id=order.claim.team, connection_id=order.job.connection_id, dataset_id=dataset_id, **used
         )
-        session.execute(row.on_conflict_do_update(constraint="pk_provider_files", set_=used))
+        row = row.on_conflict_do_update(
+            index_elements=["team_id", "connection_id", "dataset_id"], index_where=PRESENT, set_=used
+        )
+        copy_id = session.scalars(row.returning(ProviderFile.id)).one()
+        datasets.note_copy(session, order.claim.team, dataset_id, copy_id)

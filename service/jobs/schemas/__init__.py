@@ -1,6 +1,7 @@
 """What the API takes and gives for jobs."""
 
 from service.jobs.schemas.approvals import ApprovalView, Decline
+from service.jobs.schemas.erasing import EraseMap
 from service.jobs.schemas.estimates import Available, Estimate, JobWarning, PriceRange, Unavailable
 from service.jobs.schemas.history import JobEventPage, JobEventView, JobMetrics, JobMetricView
 from service.jobs.schemas.methods import Dpo, Method, Reinforcement, Supervised, method_of, options_of
@@ -19,7 +20,8 @@ from service.jobs.schemas.waiting import Waiting
 
 __all__ = [
     "AdviceView", "ApprovalView", "Available", "Budget", "CheckpointView", "Checkpoints", "CloneRequest", "Decline",
-    "Dpo", "Estimate", "Integration", "JobAdvice", "JobError", "JobEventPage", "JobEventView", "JobMetricView",
-    "JobMetrics", "JobRequest", "JobView", "JobWarning", "Method", "MoveRequest", "PriceRange", "Register",
-    "Reinforcement", "Supervised", "Unavailable", "VersionRequest", "Waiting", "asked_for", "method_of", "options_of",
+    "Dpo", "EraseMap", "Estimate", "Integration", "JobAdvice", "JobError", "JobEventPage", "JobEventView",
+    "JobMetricView", "JobMetrics", "JobRequest", "JobView", "JobWarning", "Method", "MoveRequest", "PriceRange",
+    "Register", "Reinforcement", "Supervised", "Unavailable", "VersionRequest", "Waiting", "asked_for", "method_of",
+    "options_of",
 ]  # fmt: skip
