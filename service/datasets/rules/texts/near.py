@@ -130,17 +130,16 @@ class Near(msgspec.Struct):
     def _fold(self) -> None:
         """Move what waits into the bands."""
         rows = _rows(self.waiting, 1 + _BANDS)
-        bands = self.bands or [b""] * _BANDS
-        self.bands = [
-            _smallest(bands[band] + rows[:, [band + 1, 0]].tobytes()) for band in range(_BANDS if self.examples else 0)
-        ]
+        self.bands = self.bands or [b""] * (_BANDS if self.examples else 0)
+        for band, entries in enumerate(self.bands):  # one by one: both states of all of them would be 50 MB
+            self.bands[band] = _smallest(entries + rows[:, [band + 1, 0]].tobytes())
         self.waiting = bytearray()
 
 
 def _rows(data: bytes | bytearray, columns: int) -> "NDArray[np.uint64]":
     import numpy as np  # noqa: PLC0415 - only who checks a file needs it
 
-    return np.frombuffer(bytes(data), dtype="<u8").reshape(-1, columns)
+    return np.frombuffer(data, dtype="<u8").reshape(-1, columns)
 
 
 def _sorted(entries: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
