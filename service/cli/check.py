@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service import catalog
+from service import catalog, datasets
 from service.cli.summary import Counting, leak_lines, problem_lines, summary
 from service.datasets.flows import offline
 from service.datasets.flows.offline import Limit, Report, TrainingPrice
@@ -50,6 +50,7 @@ def check(
         Counting.TEMPLATE
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report there, as a page.")] = None,
     progress: Annotated[bool, typer.Option(help="Show a bar while reading, on a terminal.")] = True,
 ) -> None:
     """Check a training file as the platform would. Exit code 1 when it has errors, 2 when it cannot be read."""
@@ -62,6 +63,8 @@ def check(
         raise typer.Exit(_INTERRUPTED) from None
     prices = offline.quotes(reports[file], models)
     leak = offline.leak(reports[file], reports[validation]) if validation else None
+    if html is not None:
+        _write(html, file, reports[file], prices)
     if as_json:
         told = {
             "reports": [_as_json(path, one) for path, one in reports.items()],
@@ -75,6 +78,22 @@ def check(
         for one in leak_lines(file, validation, leak) if validation and leak else ():
             typer.echo(one)
     raise typer.Exit(0 if all(one.is_ready for one in reports.values()) else 1)
+
+
+def _write(html: Path, path: Path, report: Report, prices: list[TrainingPrice]) -> None:
+    """The page that the API shows, without links: there is nothing to lead to."""
+    from service.api.report_page import page
+
+    shown = datasets.ReportView(
+        dataset="", state=datasets.State.READY if report.is_ready else datasets.State.INVALID, format=report.format,
+        examples=report.examples, errors=report.errors, warnings=report.warnings, prices=prices,
+        default_epochs=datasets.default_epochs(report.examples) if report.is_ready and report.examples else None,
+        **report.as_json(),
+    )  # fmt: skip
+    try:
+        html.write_text(page(shown, name=path.name, file=path.name, checked_at=clock.now()))
+    except OSError as error:
+        raise typer.BadParameter(f"{html} cannot be written: {error.strerror or error}") from error
 
 
 def _tell(path: Path, report: Report, counting: Counting, prices: Sequence[TrainingPrice]) -> None:

@@ -147,3 +147,14 @@ def test_ctrl_c_ends_it_at_once_and_without_a_word(long: Path) -> None:
     assert (started.returncode, out, err) == (130, b"", b"")
     psutil.wait_procs(children, timeout=10)
     assert not [one for one in children if one.is_running()]
+
+
+def test_the_report_is_written_as_a_page(broken: Path, tmp_path: Path) -> None:
+    made = check(broken, "--html", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert made.returncode == 1
+    assert "Not ready." in text
+    assert "unknown_role" in text
+    assert "<a " not in text  # there is nothing to lead to
+    refused = check(broken, "--html", tmp_path / "nowhere" / "report.html")
+    assert (refused.returncode, b"cannot be written" in refused.stderr) == (2, True)

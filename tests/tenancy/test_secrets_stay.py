@@ -33,6 +33,8 @@ from tests.until import until
 # One word that no dictionary has, so that a quoted part is found too; between blanks, so that it is nobody's label.
 WORD: Final = f"quorfendale{uuid4().hex[:12]}"
 SENTENCE: Final = f"the patient of {WORD} street has told us"
+# What somebody's training text gives away: masked even where an example of theirs is shown.
+PLANTED: Final = f"AKIA{base64.b32encode(uuid4().bytes).decode()[:16]}"
 PROVIDER_KEY: Final = f"proj-{uuid4().hex}"  # unlike the provider's own, so that no pattern blanks it
 IN_A_HURRY: Final = {
     "backoff_cap_seconds": "0.2", "quiet_seconds": "0.4", "search_interval_seconds": "0.1", "rehint_seconds": "0.2",
@@ -56,7 +58,7 @@ def training_text() -> bytes:
     call = {"id": "c1", "type": "function", "function": {"name": "note", "arguments": json.dumps({"what": SENTENCE})}}
     tool = {"type": "function", "function": {"name": "note", "description": SENTENCE, "parameters": {}}}
     messages: list[dict[str, Any]] = [
-        {"role": "system", "content": SENTENCE},
+        {"role": "system", "content": f"{SENTENCE}; the key is {PLANTED}"},
         {"role": "user", "content": SENTENCE, "name": "ann"},
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": SENTENCE},
@@ -119,6 +121,7 @@ def secrets_of(stack: LocalStack, platform: Platform, team: Team) -> dict[str, s
     """By name, the part of each that nobody else may know."""
     return {
         "training text": WORD,
+        "a secret in it": PLANTED,
         "a member's key": team.member.key.split("_")[3],
         "an admin's key": team.admin.key.split("_")[3],
         "the operator's key": platform.operator.key.split("_")[3],
@@ -143,6 +146,7 @@ def live_through(told: Aftermath, team: Team, emulator: Emulator) -> None:
     told.stack.start_worker()
     verdicts = [until(lambda one=one: verdict_on(member, one), within=30) for one in posted]  # type: ignore[misc]
     assert verdicts == ["ready", "invalid", "invalid", "invalid"]
+    read_in_every_way(told, team, posted)
     fail_in_every_way(team, emulator, posted[0])
     refuse_in_every_way(told, team)
     for path in ("/v1/datasets", "/v1/jobs", "/v1/models", "/v1/costs", "/v1/me"):
@@ -152,6 +156,22 @@ def live_through(told: Aftermath, team: Team, emulator: Emulator) -> None:
 def verdict_on(member: Client, dataset: str) -> str | None:
     report = member.get(f"/v1/datasets/{dataset}/report")
     return report.json()["state"] if report.status_code == 200 else None
+
+
+def read_in_every_way(told: Aftermath, team: Team, posted: list[str]) -> None:
+    """What is said of the files; and what is shown of them, which only whoever may read them gets, and masked."""
+    shown = []
+    reader = Client(told.stack.api_url, team.member.key)  # its answers are not among those searched for training text
+    for dataset in posted:
+        for what in ("report.html", "report?counting=notebook", f"report?validation={posted[0]}", "problems?limit=100",
+                     "problems?format=csv", "problems?format=jsonl"):  # fmt: skip
+            assert team.member.get(f"/v1/datasets/{dataset}/{what}").status_code == 200, what
+        asked = ("sample=100", "line=1", "code=secret_aws_key")
+        shown += [reader.get(f"/v1/datasets/{dataset}/examples?{what}") for what in asked]
+    assert {one.status_code for one in shown} == {200}
+    assert WORD in shown[0].text
+    assert not [one.url for one in shown if PLANTED in one.text]
+    assert team.member.get(f"/v1/datasets/{posted[0]}/problems?code=secret_aws_key").json()["total"] == 12
 
 
 def fail_in_every_way(team: Team, emulator: Emulator, dataset: str) -> None:
@@ -234,9 +254,11 @@ def rows_of_all_tables(stack: LocalStack) -> str:
         return "\n".join(row for query in queries for (row,) in connection.execute(query))
 
 
-def stored(stack: LocalStack) -> str:
-    files = [file for file in (stack.folder / "objects").rglob("*") if file.is_file()]
-    return "\n".join(file.read_text(errors="replace") for file in files)
+def stored(stack: LocalStack, *, files_of_teams: bool) -> str:
+    """What lies in storage: the files that teams posted, or all that was put beside them."""
+    found = [file for file in (stack.folder / "objects").rglob("*") if file.is_file()]
+    chosen = [file for file in found if (file.name == "content") == files_of_teams]
+    return "\n".join(file.read_text(errors="replace") for file in chosen)
 
 
 # How to read a place, and what must be there, or it was not the right place.
@@ -246,7 +268,11 @@ PLACES: Final[dict[str, tuple[Callable[[Aftermath], str], tuple[str, ...]]]] = {
     "tables": (lambda told: rows_of_all_tables(told.stack), ("canary.jsonl", "invalid_training_file", "job.submitted")),
     "hints": (lambda told: told.hints + hints(told.stack), ("datasets.validate",)),
     "answers": (lambda told: "\n".join(told.answers), ("canary.jsonl", "invalid_training_file", "cost_report")),
-    "storage": (lambda told: stored(told.stack), (WORD,)),
+    "posted files": (lambda told: stored(told.stack, files_of_teams=True), (WORD, PLANTED)),
+    "what lies beside them": (
+        lambda told: stored(told.stack, files_of_teams=False),
+        ("secret_aws_key", "unknown_role"),
+    ),
 }
 
 
@@ -261,7 +287,7 @@ def test_no_secret_is_kept_where_it_does_not_belong(aftermath: Aftermath, place:
         (name, kept[max(0, at - 300) : at + 100])
         for name, secret in aftermath.secrets.items()
         for at in (kept.find(secret), kept.find(secret.encode().hex()))
-        if at >= 0 and (place, name) != ("storage", "training text")
+        if at >= 0 and not (place == "posted files" and name in {"training text", "a secret in it"})
     ]
     assert found == []
 

@@ -113,6 +113,11 @@ def test_labels_spelled_in_two_ways() -> None:
     ]
 
 
+def test_a_sentence_is_no_name_of_a_label() -> None:
+    gathered = answered(["card payment fee charged"] * 20 + ["she lives in the house by the sea"] * 20)
+    assert [label["label"] for label in gathered.as_json()["labels"]] == ["card payment fee charged", None]
+
+
 def test_answers_that_are_no_labels_are_not_kept() -> None:
     for texts in (
         [f"answer {number}" for number in range(101)] * 4,  # too many

@@ -36,7 +36,8 @@ EXAMPLES_PER_LABEL_MIN: Final = (
 )
 _REFUSED_MIN: Final = 0.2  # of all answers
 _IMBALANCE: Final = 10
-_NAMEABLE: Final = re.compile(rf"[\w &'()+,./:;-]{{1,{LABEL_CHARS_MAX}}}")
+# A few words: what is longer is a sentence, and no report quotes one.
+_NAMEABLE: Final = re.compile(rf"(?=.{{1,{LABEL_CHARS_MAX}}}\Z)[\w&'()+,./:;-]*(?: [\w&'()+,./:;-]*){{0,3}}")
 _SPACES: Final = re.compile(r"[\s_]+")
 
 
