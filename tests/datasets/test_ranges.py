@@ -2,66 +2,33 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from sqlalchemy import func, update
 
 from service import datasets
-from service.cli.local import PYTHON, LocalStack
-from service.datasets import commands, flows, queries, ranges
+from service.cli.local import LocalStack
+from service.datasets import commands, flows, ranges
 from service.datasets.flows.leases import Held
 from service.datasets.models import READ_RANGE, VALIDATE, Dataset, DatasetRange
 from service.datasets.ranges import Merging, RangeOrder
-from service.datasets.rules.checker import check
-from service.datasets.rules.problems import Problem
-from service.datasets.rules.report import Report
 from service.datasets.rules.states import aside_key
 from service.kit import clock, oversight, storage, work
 from service.kit.db import unit_of_work
-from service.kit.identity import WORKER, worker_for
-from service.kit.ids import read
+from service.kit.identity import WORKER
 from service.kit.settings import settings
-from service.provider import tokens
-from tests import launcher
-from tests.conftest import Launch
-from tests.datasets.chat import TALK, changed, file_of, good, line, verify
+from tests.datasets.chat import file_of
 from tests.datasets.factories import Shelf
-from tests.stack import Platform, Team
+from tests.datasets.large import FAULTY, SOUND, alone, same
 from tests.tenancy.world import admin_url
 from tests.until import until
-
-SAYING = "the light turns every seven seconds, the keeper sleeps at noon, and the tide comes twice, never late"
-SOUND = good(1000)
-ALIKE = [
-    line({"messages": [{"role": "user", "content": f"{number} {SAYING}"}, {"role": "assistant", "content": SAYING}]})
-    for number in ("one", "two")
-]
-FAULTY = [
-    *SOUND[:300], b"", ALIKE[0], *SOUND[:120], b"{", *SOUND[:250],
-    changed(TALK, lambda e: e["messages"][1].update(role="boss")),
-    *SOUND[:200], line(TALK).replace(b"light", b"l\xefght"), b"[]", *SOUND[:400], ALIKE[1],
-]  # fmt: skip
-
-
-def alone(team: UUID, content: bytes) -> tuple[Report, list[Problem]]:
-    """What one reader says of it, offline."""
-    told: list[Problem] = []
-    with unit_of_work(worker_for(team)) as session:
-        limits = queries.limits(session, team, clock.now())
-    counters = {limit.encoding: tokens.counter(limit.encoding) for limit in limits}
-    report = check(
-        [content], counters, limits, segment_bytes=settings().segment_bytes, verify=verify(content),
-        on_problem=told.append,
-    )  # fmt: skip
-    return report, told
 
 
 def as_told(shelf: Shelf, dataset: UUID) -> list[dict[str, Any]]:
@@ -73,11 +40,6 @@ def as_told(shelf: Shelf, dataset: UUID) -> list[dict[str, Any]]:
         stored = b"".join(storage.read(aside_key(shelf.team.id, dataset, name)))
         told += [one | {"line": one["line"] and one["line"] + before} for one in map(json.loads, stored.splitlines())]
     return told
-
-
-def same(report: Report, row: Dataset) -> bool:
-    """JSON in Postgres has no order of keys."""
-    return json.dumps(report.as_json(), sort_keys=True) == json.dumps(row.report, sort_keys=True)
 
 
 # ------------------------------------------------------------------------------------------- the flow in this process
@@ -133,16 +95,12 @@ def test_a_large_file_is_read_in_ranges_and_its_report_is_that_of_one_reader(she
     assert report.errors == 4
     assert report.problem_totals["near_duplicate"] == 1  # in another range, and read again to be sure
     assert same(report, row)
-    assert row.billing == report.billing_json()
-    key = operator_key
-    assert sorted(as_told(shelf, dataset), key=key) == sorted(
-        [{"line": one.line, "pointer": one.pointer, "code": one.code, "severity": one.severity.value,
-          "message": one.message} for one in told], key=key,
-    )  # fmt: skip
+    assert row.billing == json.loads(json.dumps(report.billing_json()))
+    assert sorted(as_told(shelf, dataset), key=by_place) == sorted(json.loads(msgspec.json.encode(told)), key=by_place)
     assert not [*(storage_folder(shelf, dataset) / "ranges").glob("*")]
 
 
-def operator_key(one: dict[str, Any]) -> tuple[int, str]:
+def by_place(one: dict[str, Any]) -> tuple[int, str]:
     return (one["line"] or 0, one["code"])
 
 
@@ -303,61 +261,3 @@ def test_a_large_part_is_read_in_ranges_too(shelf: Shelf) -> None:
     shelf.validate(train)
     assert len(shelf.ranges(train)) > 1
     assert (shelf.row(train).state, shelf.row(train).examples) == ("ready", 1900)
-
-
-# -------------------------------------------------------------------------------------------------- real processes
-LARGE = file_of([*FAULTY, *SOUND])
-
-
-@pytest.fixture
-def many(launch: Launch) -> Iterator[tuple[LocalStack, ExitStack]]:
-    with ExitStack() as cleanup:
-        stack = launch(cleanup, settings={"segment_bytes": "50000", "lease_seconds": "3"})
-        stack.start_api()
-        stack.start_dispatcher()
-        yield stack, cleanup
-
-
-def stored(team: Team, dataset: dict[str, Any]) -> Dataset:
-    with unit_of_work(worker_for(read("team", team.id))) as session:
-        row = session.get_one(Dataset, read("dset", dataset["id"]))
-        assert row.report
-        return row
-
-
-POINTS = ("validation.cut", "ranges.read", "ranges.record", "validation.put_together")
-
-
-@pytest.mark.timeout(300)
-def test_a_worker_killed_at_any_point_leaves_a_file_that_is_read(many: Any, tmp_path: Path) -> None:
-    stack, _ = many
-    struck = [
-        launcher.order(tmp_path, point, when, "KILL")
-        for point, when in [*((point, "before") for point in POINTS), ("validation.cut", "commit"),
-                            ("ranges.record", "commit"), ("ranges.read", "after")]
-    ]  # fmt: skip
-    spec = json.dumps({"strikes": str(tmp_path)})
-    stack.start_worker("struck", launcher=[str(PYTHON), "-m", "tests.launcher", "worker", spec])
-    team = Platform(stack).team()
-    dataset = team.ready_dataset(LARGE, within=240)
-    assert [one.name for one in struck if not one.exists()] == []
-    assert same(alone(read("team", team.id), LARGE)[0], stored(team, dataset))
-
-
-@pytest.mark.timeout(300)
-def test_workers_share_the_ranges_and_one_may_go_in_the_middle(many: Any) -> None:
-    stack, _ = many
-    for name in ("one", "other"):
-        stack.start_worker(name, concurrency=1)
-    team = Platform(stack).team()
-    made = team.member.post("/v1/datasets", content=LARGE, headers={"Content-Type": "application/jsonl"}).json()
-
-    def begun() -> bool:
-        return b"range_read" in stack.processes.log("one").read_bytes()
-
-    until(begun, within=100)
-    stack.processes.kill("one")
-    dataset = team.ready_dataset(LARGE, within=240)
-    assert dataset["id"] == made["id"]
-    assert b"range_read" in stack.processes.log("other").read_bytes()
-    assert same(alone(read("team", team.id), LARGE)[0], stored(team, dataset))
