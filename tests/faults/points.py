@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from service.jobs import SUBMIT
 from service.kit import queue
 from tests.faults.site import Row, Site, key_of, uuid_of
 from tests.launcher import TELL, order
+from tests.until import until
 
 POINTS: Final = (*(f"P{n}" for n in range(1, 15)), "seen", "written")
 """Those of docs/protocol.md, and two of following: news in hand but not recorded, and just recorded."""
@@ -54,6 +57,8 @@ class Case:
     row: Row | None = field(default=None, init=False)
     began: float = field(default=0.0, init=False)
     sleeper: int | None = field(default=None, init=False)
+    ordered: dict[Path, str] = field(default_factory=dict, init=False)
+    woken: set[int] = field(default_factory=set, init=False)
 
     def __str__(self) -> str:
         return f"{self.point} {self.how} seed {self.seed} {self.fault or 'no fault'} {self.job}"
@@ -72,7 +77,24 @@ class Case:
         return self.site.spoil_creation(**fault, metadata={"tuneplane_submission": self.key})
 
     def order(self, step: str, when: str, how: str) -> Path:
-        return order(self.site.strikes, step, when, how, job=self.key)
+        struck = order(self.site.strikes, step, when, how, job=self.key)
+        self.ordered[struck] = how
+        return struck
+
+    def let_go(self) -> None:
+        """Withdraw the orders nobody has carried out; whoever has just fallen asleep of one is woken."""
+        for struck, how in self.ordered.items():
+            asked = struck.with_suffix("")
+            asked.unlink(missing_ok=True)
+            taken = struck.exists() or any(asked.parent.glob(f"{asked.name}.[0-9]*"))
+            if taken and how == "STOP":
+                until(struck.exists, within=10, what=f"{asked.name} to be carried out")
+                self._wake_when_asleep(int(struck.read_text()))
+
+    def _wake_when_asleep(self, process: int) -> None:
+        if process not in self.woken:
+            until(lambda: _sleeps(process), within=10, what=f"{process} to fall asleep")
+            self.wake(process)
 
     def until_struck(self, *struck: Path) -> Generator[None, None, int | None]:
         """The struck worker's process id, at the first of these places; None where the job ended without passing."""
@@ -112,7 +134,13 @@ class Case:
 
     def wake(self, process: int) -> None:
         self.sleeper = None
+        self.woken.add(process)
         _send(process, "CONT")
+
+
+def _sleeps(process: int) -> bool:
+    """Or is no more."""
+    return not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_STOPPED
 
 
 def _send(process: int, how: str) -> None:

@@ -94,6 +94,7 @@ class Round:
 
     def _end(self, case: Case, acts: Acts, left: deque[Case]) -> None:
         acts.close()
+        case.let_go()
         self.playing.remove((case, acts))
         self.seconds.append(time.monotonic() - case.began)
         assert case.row is not None
