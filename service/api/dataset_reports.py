@@ -37,7 +37,7 @@ _AS_A_PAGE: Final[dict[int | str, dict[str, Any]]] = {
     "/v1/datasets/{dataset}/report",
     summary="Get the report on a dataset",
     response_model=ReportView,
-    responses=_AS_A_PAGE | problems(401, 403, 404, 409, 422, 503),
+    responses=_AS_A_PAGE | problems(401, 403, 404, 409, 410, 422, 503),
 )
 def get_dataset_report(
     response: Response,
@@ -65,7 +65,7 @@ def get_dataset_report(
     "/v1/datasets/{dataset}/report.html",
     summary="Read the report on a dataset as a page",
     response_class=HTMLResponse,
-    responses=problems(401, 403, 404, 409, 422, 503),
+    responses=problems(401, 403, 404, 409, 410, 422, 503),
 )
 def get_dataset_report_page(
     dataset: DatasetRef,
