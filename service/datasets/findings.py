@@ -93,7 +93,16 @@ def take(stored: Stored, is_wanted: Wanted, *, after: str | None, limit: int, on
 
 
 def every(stored: Stored, is_wanted: Wanted) -> Iterator[Problem]:
-    """All of them, one held at a time; then one more for each code of which not all were kept."""
+    """All of them, one held at a time; then one more for each code of which not all were kept. Raises DatasetFileGone.
+
+    That it raises at once: when the first are on their way it is too late for an error.
+    """
+    for part in stored.parts or ():
+        _size(stored, part)
+    return _every(stored, is_wanted)
+
+
+def _every(stored: Stored, is_wanted: Wanted) -> Iterator[Problem]:
     kept: Counter[str] = Counter()
     for _, one in _walk(stored, _BEGINNING):
         if is_wanted(one):

@@ -7,6 +7,13 @@ from pydantic.config import JsonDict
 
 from service.datasets.report_schemas import ProblemView
 
+_PROBLEM: Final[JsonDict] = {
+    "line": 100,
+    "pointer": "/messages/0/content",
+    "code": "personal_email",
+    "severity": "warning",
+    "message": "Characters 14 to 33 look like an e-mail address: a model can repeat what it learned.",
+}
 _EXAMPLE: Final[JsonDict] = {
     "object": "dataset.example",
     "line": 100,
@@ -18,15 +25,7 @@ _EXAMPLE: Final[JsonDict] = {
     },
     "text": None,
     "is_shortened": False,
-    "problems": [
-        {
-            "line": 100,
-            "pointer": "/messages/0/content",
-            "code": "personal_email",
-            "severity": "warning",
-            "message": "Characters 14 to 33 look like an e-mail address: a model can repeat what it learned.",
-        }
-    ],
+    "problems": [_PROBLEM],
     "tokens": {
         "encoding": "o200k_base",
         "exact": True,
@@ -94,6 +93,16 @@ class KeptProblem(ProblemView):
 class ProblemPage(BaseModel):
     """Some of the problems of a dataset, as they were found: by line, then what only the whole file shows."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list", "data": [{**_PROBLEM, "id": "0.196"}], "has_more": True, "first_id": "0.196",
+                    "last_id": "0.196", "total": 28, "may_be_cut": [],
+                }
+            ]
+        }
+    )  # fmt: skip
     object: Literal["list"] = "list"
     data: list[KeptProblem]
     has_more: bool = Field(description="Whether more may follow; if so, ask again with `after` set to `last_id`.")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from service.datasets import findings
+from service.datasets.errors import DatasetFileGone
 from service.datasets.rules.problems import Problem, Severity
 from service.datasets.stored import Part, Stored
 from service.kit import ids, storage
@@ -173,6 +174,15 @@ def test_what_was_counted_and_not_kept_is_said() -> None:
     assert told[2].message == "150005 more of unknown_role were counted and not kept."
     assert findings.page(found, findings.wanted(), after=None, limit=10).may_be_cut == ["unknown_role"]
     assert [one.line for one in findings.every(found, findings.wanted("empty_line"))] == [None]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_download_of_what_was_removed_is_refused_before_it_begins() -> None:
+    found = shelved({"unknown_role": 2}, [([an_error(1)], 0), ([an_error(2)], 500)])
+    assert found.parts is not None
+    storage.delete(found.parts[1].key)
+    with pytest.raises(DatasetFileGone):
+        findings.every(found, findings.wanted())
 
 
 @pytest.mark.usefixtures("quiet")

@@ -160,15 +160,12 @@ def verdict_on(member: Client, dataset: str) -> str | None:
 
 def read_in_every_way(told: Aftermath, team: Team, posted: list[str]) -> None:
     """What is said of the files; and what is shown of them, which only whoever may read them gets, and masked."""
-    shown = []
     reader = Client(told.stack.api_url, team.member.key)  # its answers are not among those searched for training text
-    for dataset in posted:
-        for what in ("report.html", "report?counting=notebook", f"report?validation={posted[0]}", "problems?limit=100",
-                     "problems?format=csv", "problems?format=jsonl"):  # fmt: skip
-            assert team.member.get(f"/v1/datasets/{dataset}/{what}").status_code == 200, what
-        asked = ("sample=100", "line=1", "code=secret_aws_key")
-        shown += [reader.get(f"/v1/datasets/{dataset}/examples?{what}") for what in asked]
-    assert {one.status_code for one in shown} == {200}
+    said = ("report.html", f"report?counting=notebook&validation={posted[0]}", "problems", "problems?format=csv")
+    answers = [team.member.get(f"/v1/datasets/{dataset}/{what}") for dataset in posted for what in said]
+    asked = ("sample=100", "line=1", "code=secret_aws_key")
+    shown = [reader.get(f"/v1/datasets/{dataset}/examples?{what}") for dataset in posted for what in asked]
+    assert {one.status_code for one in (*answers, *shown)} == {200}
     assert WORD in shown[0].text
     assert not [one.url for one in shown if PLANTED in one.text]
     assert team.member.get(f"/v1/datasets/{posted[0]}/problems?code=secret_aws_key").json()["total"] == 12
