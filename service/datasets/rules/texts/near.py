@@ -23,7 +23,7 @@ CODES: Final = {
     ),
 }
 SIMILAR_MIN: Final = 0.85
-KEPT_MAX: Final = 100_000  # per band and file: 26 MB
+KEPT_MAX: Final = 50_000  # per band and file: 13 MB
 WORDS_MIN: Final = 12  # of fewer words a changed one is another text
 CHARS_MAX: Final = 32_768  # the beginning of a longer text stands for it
 _BANDS: Final = 16
@@ -77,7 +77,7 @@ def _runs(words: list[str]) -> set[tuple[str, str, str]]:
 class Near(msgspec.Struct):
     """Signatures of a segment or a file, and which of its lines may be near duplicates.
 
-    Of each band the 100,000 smallest keys are kept. Whether a key is small is the same for two texts that share it, so
+    Of each band the 50,000 smallest keys are kept. Whether a key is small is the same for two texts that share it, so
     of a larger file a sample of its likenesses is found, not a sample of its lines: with a tenth of the keys kept, a
     pair that shares seven bands is still found every other time.
     """
@@ -131,7 +131,7 @@ class Near(msgspec.Struct):
         """Move what waits into the bands."""
         rows = _rows(self.waiting, 1 + _BANDS)
         self.bands = self.bands or [b""] * (_BANDS if self.examples else 0)
-        for band, entries in enumerate(self.bands):  # one by one: both states of all of them would be 50 MB
+        for band, entries in enumerate(self.bands):  # one by one: both states of all of them would be 25 MB
             self.bands[band] = _smallest(entries + rows[:, [band + 1, 0]].tobytes())
         self.waiting = bytearray()
 
