@@ -37,7 +37,6 @@ from service.datasets.findings import page as page_of_problems
 from service.datasets.findings import wanted as problems_wanted
 from service.datasets.holds import copies_to_remove, copy_gone, hold, note_copy, release
 from service.datasets.models import ERASE, PREPARE, READ_RANGE, VALIDATE
-from service.datasets.preparation_schemas import ApplyRequest, PreparationView, PrepareRequest
 from service.datasets.preparations import (
     apply_preparation,
     get_preparation,
@@ -45,16 +44,6 @@ from service.datasets.preparations import (
     prepare,
 )
 from service.datasets.queries import DatasetFacts, facts, get, list_datasets, same_bytes, under_way
-from service.datasets.reading_schemas import ExamplePage, ProblemPage
-from service.datasets.report_schemas import (
-    Bucket,
-    Counting,
-    ProblemView,
-    ReportView,
-    Spread,
-    TokenStatistics,
-    TrainingPrice,
-)
 from service.datasets.reports import leak, report
 from service.datasets.room import check_room, stored_bytes
 from service.datasets.rules.consequences import consequence
@@ -65,7 +54,18 @@ from service.datasets.rules.leakage import Leak
 from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import INCOMING, State, content_key
-from service.datasets.schemas import DatasetView, Progress, SplitRequest, SplitView, SubsetRequest
+from service.datasets.schemas.datasets import DatasetView, Progress, SplitRequest, SplitView, SubsetRequest
+from service.datasets.schemas.preparations import ApplyRequest, PreparationView, PrepareRequest
+from service.datasets.schemas.reading import ExamplePage, ProblemPage
+from service.datasets.schemas.report import (
+    Bucket,
+    Counting,
+    ProblemView,
+    ReportView,
+    Spread,
+    TokenStatistics,
+    TrainingPrice,
+)
 from service.datasets.stored import Stored
 from service.datasets.stored import find as find_stored
 

@@ -23,7 +23,7 @@ from service.datasets.rules.report import Limit, Report, refusal
 from service.datasets.rules.splits import Part
 from service.datasets.rules.states import UNDER_WAY, State, content_key, may_follow
 from service.datasets.rules.whereabouts import Whereabouts
-from service.datasets.schemas import DatasetView
+from service.datasets.schemas.datasets import DatasetView
 from service.kit import ids, work
 from service.kit.identity import Actor, worker_for
 from service.kit.work import Claim

@@ -17,7 +17,7 @@ from service.datasets import holds, queries, ranges
 from service.datasets.errors import DatasetErased, DatasetInUse, DatasetNotMade, PartsBeingMade
 from service.datasets.models import Dataset, Hold, Preparation
 from service.datasets.rules.states import UNDER_WAY, State, may_follow
-from service.datasets.schemas import DatasetView
+from service.datasets.schemas.datasets import DatasetView
 from service.kit import ids, work
 from service.kit.identity import Actor, worker_for
 from service.kit.work import Claim

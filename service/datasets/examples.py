@@ -9,8 +9,6 @@ from typing import Final
 
 from service.datasets import findings, stored
 from service.datasets.errors import LineUnknown
-from service.datasets.reading_schemas import ExamplePage, ExampleTokens, ExampleView
-from service.datasets.report_schemas import ProblemView
 from service.datasets.rules import formats, samples, showing
 from service.datasets.rules.checker import Partial, Question, read_segment
 from service.datasets.rules.lines import Line, Placed, Unreadable, read_json
@@ -18,6 +16,8 @@ from service.datasets.rules.problems import Problem, problem
 from service.datasets.rules.report import Limit
 from service.datasets.rules.showing import Shown
 from service.datasets.rules.tally import remarks
+from service.datasets.schemas.reading import ExamplePage, ExampleTokens, ExampleView
+from service.datasets.schemas.report import ProblemView
 from service.datasets.stored import Stored
 from service.provider import tokens
 

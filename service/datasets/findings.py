@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from msgspec import json
 
 from service.datasets.errors import CursorUnknown, DatasetFileGone
-from service.datasets.reading_schemas import KeptProblem, ProblemPage
 from service.datasets.rules.problems import KEPT_PER_CODE, RULES, TOLD_PER_CODE, Problem, Severity
+from service.datasets.schemas.reading import KeptProblem, ProblemPage
 from service.datasets.stored import Part, Stored, ranged
 from service.kit import ids, storage
 from service.kit.spreadsheets import guarded

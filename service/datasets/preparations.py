@@ -14,11 +14,11 @@ from service import audit
 from service.datasets import deriving, queries
 from service.datasets.errors import DatasetNotPreparable, PreparationNotReady, PreparationUnknown, StepUnknown
 from service.datasets.models import Dataset, Preparation
-from service.datasets.preparation_schemas import PreparationView, PrepareRequest
 from service.datasets.queries import DatasetFacts
 from service.datasets.rules import preparing
 from service.datasets.rules.preparing import Columns, Wish
 from service.datasets.rules.states import UNDER_WAY, PreparationState, State
+from service.datasets.schemas.preparations import PreparationView, PrepareRequest
 from service.kit import ids, work
 from service.kit.identity import Actor
 from service.kit.work import Claim

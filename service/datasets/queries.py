@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 from service import catalog, connections, tenants
 from service.datasets.errors import DatasetErased, DatasetNotValidated, DatasetUnknown, TokensNotCounted
 from service.datasets.models import LIVE, LIVE_AND_POSTED, Dataset, DatasetRange
-from service.datasets.recipe_schemas import RECIPE
 from service.datasets.rules import formats
 from service.datasets.rules.epochs import default_epochs
 from service.datasets.rules.report import Billing, Limit
 from service.datasets.rules.states import UNDER_WAY, State
-from service.datasets.schemas import DatasetView, Progress
+from service.datasets.schemas.datasets import DatasetView, Progress
+from service.datasets.schemas.recipes import RECIPE
 from service.kit import ids
 from service.kit.pages import Page, newest_first, page_of
 

@@ -12,11 +12,11 @@ from service.datasets import queries
 from service.datasets.errors import TokensNotCounted
 from service.datasets.models import Dataset
 from service.datasets.queries import DatasetFacts
-from service.datasets.report_schemas import Counting, LeakageView, ReportView, SharedLines, TrainingPrice
 from service.datasets.rules import formats, leakage
 from service.datasets.rules.leakage import Leak
 from service.datasets.rules.report import Billing
 from service.datasets.rules.states import State
+from service.datasets.schemas.report import Counting, LeakageView, ReportView, SharedLines, TrainingPrice
 from service.kit import ids, money
 
 _SHARED_SHOWN: Final = 50

@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 
 from service.api.report_page import CONTENT_SECURITY_POLICY, page
-from service.datasets.report_schemas import ReportView
 from service.datasets.rules.consequences import consequence, told
 from service.datasets.rules.explained import explain
 from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.states import State
+from service.datasets.schemas.report import ReportView
 from tests.conftest import Launch
 from tests.datasets.chat import ERRAND, TALK, changed, file_of, good, line, read
 from tests.datasets.looking import Looker, looking

@@ -18,7 +18,6 @@ from msgspec import msgpack
 from service import catalog, costs
 from service.datasets.flows.reading import approximate, counters, verifier
 from service.datasets.queries import limits_of
-from service.datasets.report_schemas import TrainingPrice
 from service.datasets.rules import formats
 from service.datasets.rules.checker import (
     HEAD_BYTES,
@@ -37,6 +36,7 @@ from service.datasets.rules.leakage import Leak, shared
 from service.datasets.rules.lines import segment_lines
 from service.datasets.rules.report import Billing, Limit, Report
 from service.datasets.rules.whereabouts import Whereabouts
+from service.datasets.schemas.report import TrainingPrice
 from service.kit import money
 
 Tell = Callable[[int], None]

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from service.datasets.report_schemas import ProblemView
+from service.datasets.schemas.report import ProblemView
 
 _PROBLEM: Final[JsonDict] = {
     "line": 100,

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.datasets.recipe_schemas import Recipe
 from service.datasets.rules.splits import SEED_MAX
 from service.datasets.rules.states import State
+from service.datasets.schemas.recipes import Recipe
 from service.kit.bodies import Body
 
 
