@@ -109,7 +109,7 @@ class MarkView(BaseModel):
     step: str | None = Field(description="The step that adds it; null: they end so already.")
 
 
-class AdviceView(BaseModel):
+class PreparationAdvice(BaseModel):
     """What to do with the dataset and the tuned model, as the legacy tool advised."""
 
     task: Literal["classification", "conditional", "open_ended"]
@@ -143,7 +143,7 @@ class PreparationView(BaseModel):
     examples: int | None = Field(description="Rows that have a completion.")
     steps: list[StepView] = Field(description="In the order they are taken.")
     notes: list[NoteView]
-    advice: AdviceView | None
+    advice: PreparationAdvice | None
     attention: str | None = Field(description="Why the platform team must look at it, if it must.")
     created_at: datetime
     created_by: str
