@@ -28,7 +28,7 @@ MayRead = Annotated[Actor, May("attention:read")]
 MayWrite = Annotated[Actor, May("attention:write")]
 
 
-class Waiting(BaseModel):
+class AttentionItem(BaseModel):
     """A row that no worker takes any more before somebody has looked at it."""
 
     object: Literal["attention"] = "attention"
@@ -39,11 +39,11 @@ class Waiting(BaseModel):
     since: datetime
 
 
-class WaitingList(BaseModel):
+class AttentionList(BaseModel):
     """Whatever waits longest first."""
 
     object: Literal["list"] = "list"
-    data: list[Waiting]
+    data: list[AttentionItem]
     has_more: bool
 
 
@@ -79,7 +79,7 @@ class StrayList(BaseModel):
 @router.get("/v1/attention", summary="List what waits for a person", responses=problems(401, 403, 422))
 def list_attention(
     actor: MayRead, limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items.")] = LIMIT_DEFAULT
-) -> WaitingList:
+) -> AttentionList:
     """Jobs, datasets and versions that workers have given up on, of all teams. Settle some and ask again for more."""
     _ = actor
     with read_only(WORKER) as session:
@@ -89,11 +89,11 @@ def list_attention(
             for row in oversight.asking(session, kind, limit=limit + 1)
         ]
     found.sort(key=lambda one: one.since)
-    return WaitingList(data=found[:limit], has_more=len(found) > limit)
+    return AttentionList(data=found[:limit], has_more=len(found) > limit)
 
 
 @router.post("/v1/attention/{id}/retry", summary="Let workers try again", responses=problems(401, 403, 404))
-def retry_attention(id: Ref, actor: MayWrite) -> Waiting:  # noqa: A002 - the path's own word
+def retry_attention(id: Ref, actor: MayWrite) -> AttentionItem:  # noqa: A002 - the path's own word
     """Hand the row back to the workers with its attempts forgotten, after what stood in the way has been mended.
 
     404 `nothing_waits` where it does not ask for attention.
@@ -150,8 +150,8 @@ def dismiss_stray(
         return _stray(jobs.dismiss_stray(session, actor, provider_job_id, clock.now()))
 
 
-def _shown(prefix: str, row: Any) -> Waiting:
-    return Waiting(
+def _shown(prefix: str, row: Any) -> AttentionItem:
+    return AttentionItem(
         id=ids.show(prefix, row.id),
         team=ids.show("team", row.team_id),
         state=row.state,
