@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from service import datasets
+from service.cli.local import LocalStack
 from service.datasets import flows
 from service.datasets.models import Dataset, DatasetRange
 from service.datasets.rules.states import content_key
@@ -95,3 +96,9 @@ def make_due(*wanted: UUID) -> None:
     """Age datasets that wait."""
     with unit_of_work(WORKER) as session:
         session.execute(update(Dataset).where(Dataset.id.in_(wanted)).values(due_at=func.clock_timestamp()))
+
+
+def owners(stack: LocalStack, team: UUID) -> set[str]:
+    """Whose the objects are that lie in storage for the team: ids of datasets."""
+    folder = stack.folder / "objects" / "datasets" / str(team)
+    return {one.relative_to(folder).parts[0] for one in folder.rglob("*") if one.is_file()}

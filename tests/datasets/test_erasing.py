@@ -1,9 +1,7 @@
 """Deleting datasets: not while somebody needs them, then wholly, here and at the provider; the row tells what was."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,14 +18,11 @@ from service.datasets.rules.states import State, aside_key
 from service.kit import clock, ids, storage
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI
-from service.kit.ids import new_id, read
-from service.provider.openai import gateway
+from service.kit.ids import new_id
 from service.quotas import LimitsSet
-from tests.datasets.factories import Shelf, make_due
-from tests.jobs.accounts import credentials
+from tests.datasets.factories import Shelf, make_due, owners
 from tests.jobs.factories import Desk
-from tests.stack import Emulator, Team, conversations
-from tests.until import until
+from tests.stack import conversations
 
 
 class Bin(Shelf):
@@ -58,18 +53,12 @@ class Bin(Shelf):
             return list(session.scalars(told, {"id": ids.show("dset", dataset)}))
 
 
-def owners(stack: LocalStack, team: UUID) -> set[str]:
-    """Whose the objects are that lie in storage for the team: ids of datasets."""
-    folder = stack.folder / "objects" / "datasets" / str(team)
-    return {one.relative_to(folder).parts[0] for one in folder.rglob("*") if one.is_file()}
-
-
 @pytest.fixture
-def bin_(database: LocalStack) -> Bin:
+def bin_(quiet: LocalStack) -> Bin:
     return Bin()
 
 
-def test_what_is_deleted_leaves_a_tombstone_and_nothing_else(bin_: Bin, database: LocalStack) -> None:
+def test_what_is_deleted_leaves_a_tombstone_and_nothing_else(bin_: Bin, quiet: LocalStack) -> None:
     content = conversations()
     dataset, other = bin_.checked(content), bin_.checked(conversations(topic="other"))
     storage.make(aside_key(bin_.team.id, dataset, "problems/all.jsonl"), iter([b"x"]))
@@ -77,7 +66,7 @@ def test_what_is_deleted_leaves_a_tombstone_and_nothing_else(bin_: Bin, database
     assert (view.state, view.erased_at, bin_.stored()) == (State.ARCHIVED, None, len(conversations(topic="other")))
     assert view.erase_requested_at is not None
     bin_.work(dataset)
-    assert owners(database, bin_.team.id) == {str(other)}
+    assert owners(quiet, bin_.team.id) == {str(other)}
     row = bin_.row(dataset)
     assert row.erased_at is not None
     assert row.due_at is None
@@ -93,7 +82,7 @@ def test_what_is_deleted_leaves_a_tombstone_and_nothing_else(bin_: Bin, database
     assert len(bin_.audited(dataset)) == 4
 
 
-def test_the_same_bytes_come_again_as_another_dataset(bin_: Bin, database: LocalStack) -> None:
+def test_the_same_bytes_come_again_as_another_dataset(bin_: Bin, quiet: LocalStack) -> None:
     """Also while those of the first are still being erased: neither takes the other's."""
     first = bin_.checked(conversations())
     bin_.erase(first)
@@ -101,7 +90,7 @@ def test_the_same_bytes_come_again_as_another_dataset(bin_: Bin, database: Local
     assert second != first
     bin_.work(first)
     assert bin_.view(second).state == State.READY
-    assert owners(database, bin_.team.id) == {str(second)}
+    assert owners(quiet, bin_.team.id) == {str(second)}
     with read_only(bin_.actor) as session:
         pages = [
             datasets.list_datasets(session, bin_.team.id, after=None, limit=9, archived=archived)
@@ -110,7 +99,7 @@ def test_the_same_bytes_come_again_as_another_dataset(bin_: Bin, database: Local
     assert [[one.id for one in page.data] for page in pages] == [[ids.show("dset", second)], [ids.show("dset", first)]]
 
 
-def test_what_is_deleted_is_neither_read_nor_cut_nor_trained_on(database: LocalStack) -> None:
+def test_what_is_deleted_is_neither_read_nor_cut_nor_trained_on(quiet: LocalStack) -> None:
     desk = Desk()
     bin_ = Bin(desk.team)
     dataset = bin_.checked(conversations())
@@ -129,7 +118,7 @@ def test_what_is_deleted_is_neither_read_nor_cut_nor_trained_on(database: LocalS
 
 # -------------------------------------------------------------------------------------------------------- who needs it
 @pytest.mark.parametrize("role", ["dataset", "validation_dataset"])
-def test_a_job_under_way_keeps_its_datasets_and_is_named(database: LocalStack, role: str) -> None:
+def test_a_job_under_way_keeps_its_datasets_and_is_named(quiet: LocalStack, role: str) -> None:
     desk = Desk()
     bin_ = Bin(desk.team)
     data, other = bin_.checked(conversations()), bin_.checked(conversations(topic="other"))
@@ -145,7 +134,7 @@ def test_a_job_under_way_keeps_its_datasets_and_is_named(database: LocalStack, r
     assert bin_.erase(data).state == State.ARCHIVED
 
 
-def test_a_job_that_waits_for_its_dataset_keeps_it_too(database: LocalStack) -> None:
+def test_a_job_that_waits_for_its_dataset_keeps_it_too(quiet: LocalStack) -> None:
     desk = Desk()
     bin_ = Bin(desk.team)
     dataset = bin_.put(conversations())
@@ -167,7 +156,7 @@ def test_a_part_that_is_being_made_keeps_the_whole(bin_: Bin) -> None:
     assert bin_.view(train).state == State.READY
 
 
-def test_with_its_parts_the_whole_tree_goes_or_nothing_of_it(database: LocalStack) -> None:
+def test_with_its_parts_the_whole_tree_goes_or_nothing_of_it(quiet: LocalStack) -> None:
     desk = Desk()
     bin_ = Bin(desk.team)
     whole = bin_.checked(conversations(24))
@@ -184,7 +173,7 @@ def test_with_its_parts_the_whole_tree_goes_or_nothing_of_it(database: LocalStac
     desk.ask(jobs.cancel, job)
     bin_.erase(whole, with_parts=True)
     bin_.work(whole, train, validation, half)
-    assert owners(database, bin_.team.id) == set()
+    assert owners(quiet, bin_.team.id) == set()
     again = bin_.checked(conversations(24))
     assert bin_.split(again, validation_count=2)[0] != train
 
@@ -200,14 +189,14 @@ def test_a_part_that_was_deleted_is_made_anew_when_asked_for(bin_: Bin) -> None:
     assert bin_.view(second).sha256 == bin_.view(first).sha256
 
 
-def test_one_that_is_being_checked_can_go_and_its_worker_finds_out(bin_: Bin, database: LocalStack) -> None:
+def test_one_that_is_being_checked_can_go_and_its_worker_finds_out(bin_: Bin, quiet: LocalStack) -> None:
     dataset = bin_.put(conversations())
     bin_.erase(dataset)
     make_due(dataset)
     flows.validate([dataset])  # a hint that was on its way
     assert bin_.view(dataset).state == State.ARCHIVED
     bin_.work(dataset)
-    assert owners(database, bin_.team.id) == set()
+    assert owners(quiet, bin_.team.id) == set()
 
 
 def test_one_that_waits_for_a_person_can_go(bin_: Bin) -> None:
@@ -226,7 +215,7 @@ def keep(bin_: Bin, **given: Any) -> None:
         quotas.set_team_limits(session, CLI, bin_.team, LimitsSet(**given))
 
 
-def test_what_is_old_and_unused_is_deleted_and_nothing_else(database: LocalStack) -> None:
+def test_what_is_old_and_unused_is_deleted_and_nothing_else(quiet: LocalStack) -> None:
     desk = Desk()
     bin_, other = Bin(desk.team), Bin()
     old, used, young = (bin_.checked(conversations(topic=topic)) for topic in ("old", "used", "young"))
@@ -245,7 +234,7 @@ def test_what_is_old_and_unused_is_deleted_and_nothing_else(database: LocalStack
     assert bin_.audited(old)[-1] == "dataset.erase_requested"
 
 
-def test_what_no_row_speaks_of_is_swept_once_it_is_old(bin_: Bin, database: LocalStack) -> None:
+def test_what_no_row_speaks_of_is_swept_once_it_is_old(bin_: Bin, quiet: LocalStack) -> None:
     import os
 
     dataset, gone = bin_.checked(conversations()), bin_.checked(conversations(topic="gone"))
@@ -259,53 +248,7 @@ def test_what_no_row_speaks_of_is_swept_once_it_is_old(bin_: Bin, database: Loca
         storage.make(key, iter([b"x"]))
     then = (clock.now() - timedelta(days=2)).timestamp()
     for key in (nobodys, late, earlier, bin_.row(dataset).storage_key):
-        os.utime(Path(database.folder / "objects" / key), (then, then))
+        os.utime(Path(quiet.folder / "objects" / key), (then, then))
     flows.sweep_orphans()
     kept = {key.split("/")[2] for key in (young, earlier, bin_.row(dataset).storage_key)}
-    assert owners(database, bin_.team.id) == kept
-
-
-# ------------------------------------------------------------------------------------- with everybody, at the provider
-@pytest.mark.usefixtures("workers")
-def test_copies_at_the_provider_go_too_and_the_map_tells_where_it_all_went(
-    make_team: Callable[..., Team], emulator: Emulator, stack: LocalStack
-) -> None:
-    team, other = make_team(), make_team()
-    own, shared = team.ready(f"own {team.slug}"), team.ready(f"shared {team.slug}")
-    other.job_in(other.accepted(other.ready(f"shared {team.slug}"))["id"], "succeeded")
-    job = team.collected(team.accepted(own, validation_dataset=shared, register={"name": "tide"})["id"])
-    before = team.viewer.get(f"/v1/datasets/{own}/erase-map").json()
-    (file,) = before["provider_files"]
-    assert (file["dataset"], file["deleted_at"]) == (own, None)
-    assert [(one["id"], one["used"]) for one in before["jobs"]] == [(job["id"], {own: "training"})]
-    assert [(one["name"], one["number"], one["job"]) for one in before["models"]] == [("tide", 1, job["id"])]
-    (kept,) = team.viewer.get(f"/v1/datasets/{shared}/erase-map").json()["provider_files"]
-    for one in (own, shared):
-        assert team.member.delete(f"/v1/datasets/{one}").status_code == 202
-        until(partial(erased, team, one), what=f"{one} erased")
-    _, account = credentials()
-    assert not gateway.has_file(account, file["provider_file_id"])
-    assert gateway.has_file(account, kept["provider_file_id"])  # the other team's too
-    after = team.viewer.get(f"/v1/datasets/{own}/erase-map").json()
-    assert after["provider_files"][0]["deleted_at"] is not None
-    assert after["datasets"][0]["erased_at"] is not None
-    assert [one["version"] for one in after["models"]] == [one["version"] for one in before["models"]]
-    assert owners(stack, read("team", team.id)) == set()
-
-
-def erased(team: Team, dataset: str) -> bool:
-    return bool(team.viewer.get(f"/v1/datasets/{dataset}").json()["erased_at"])
-
-
-@pytest.mark.usefixtures("workers")
-def test_while_the_provider_is_away_the_bytes_go_and_the_copy_follows(
-    team: Team, emulator: Emulator, stack: LocalStack
-) -> None:
-    dataset = team.ready(f"away {team.slug}")
-    team.collected(team.accepted(dataset)["id"])
-    emulator.fault(kind="status", status=503, method="DELETE", path="^/v1/files/", times=None)
-    assert team.member.delete(f"/v1/datasets/{dataset}").status_code == 202
-    until(lambda: not owners(stack, read("team", team.id)), what="the bytes gone")
-    assert not erased(team, dataset)
-    emulator.http.delete("/_emulator/faults")
-    until(partial(erased, team, dataset), within=30, what="erased in spite of all")
+    assert owners(quiet, bin_.team.id) == kept

@@ -279,8 +279,8 @@ def test_append_only_tables_have_both_triggers_and_no_privilege_to_rewrite(catal
 
 
 @pytest.mark.parametrize("rewriting", ["UPDATE prices SET amount = 0", "DELETE FROM prices", "TRUNCATE prices CASCADE"])
-def test_not_even_the_superuser_rewrites_a_price(database: LocalStack, rewriting: LiteralString) -> None:
+def test_not_even_the_superuser_rewrites_a_price(quiet: LocalStack, rewriting: LiteralString) -> None:
     """Of the append-only tables the one with rows in every database; the triggers are the same on all three."""
-    url = plain(database.environment["TUNEPLANE_ADMIN_DATABASE_URL"])
+    url = plain(quiet.environment["TUNEPLANE_ADMIN_DATABASE_URL"])
     with psycopg.connect(url) as connection, pytest.raises(RestrictViolation, match="append-only"):
         connection.execute(rewriting)
