@@ -24,6 +24,7 @@ from service.datasets.ranges import Merging
 from service.datasets.rules.checker import HEAD_BYTES, Partial, Question, detect_format, merge, read_head, read_stream
 from service.datasets.rules.digests import passing
 from service.datasets.rules.states import INCOMING, aside_key, partial_name, problems_name
+from service.datasets.rules.texts import languages
 from service.datasets.rules.whereabouts import Whereabouts
 from service.kit import clock, logs, storage, work
 from service.kit.db import unit_of_work
@@ -103,6 +104,7 @@ def cut(order: Order) -> None:
 
 def put_together(order: Merging) -> None:
     """The report of a file whose ranges were all read. May be repeated. Raises FileNotFoundError or StaleClaim."""
+    languages.forget_model()
     found, held = Whereabouts(), Held(order.claim)
     with ProblemFile() as problems:
         stored = _stored(order, found, held)
