@@ -7,6 +7,7 @@ starts a platform of its own with `own_platform`.
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +23,10 @@ from service.cli.migrate import migrate
 from tests.stack import SETTINGS, Emulator, Platform, Team, in_this_process, seed
 
 _TEMPLATE = "tp_template"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Begun behind a shell's `&`: what the tests start is to hear of a Ctrl-C all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What lies about on a developer's machine: with any of it in a request the emulator would refuse the account.
 STRAY = {

@@ -83,12 +83,13 @@ def test_an_object_a_line_may_be_broken_and_numbers_stay_as_written() -> None:
 def test_a_long_list_takes_time_in_proportion() -> None:
     def seconds(items: int) -> float:
         content = json.dumps([{"prompt": "a", "completion": "b"}] * items).encode()
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(rows(content, "x.json")) == items
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(1000)
-    assert seconds(80_000) < 40 * max(seconds(10_000), 0.01)
+    few, many = (min(seconds(items) for _ in range(3)) for items in (10_000, 80_000))
+    assert many < 40 * max(few, 0.01)
 
 
 def test_each_line_of_a_text_is_a_completion() -> None:

@@ -2,6 +2,7 @@ import pytest
 from sqlalchemy import text
 
 from service import registry
+from service.cli.local import LocalStack
 from service.kit.db import unit_of_work
 from service.kit.settings import settings
 from service.registry import flows
@@ -11,9 +12,15 @@ from service.tenants import TeamFacts
 from tests.registry.factories import a_version, acting_for
 from tests.stack import Emulator
 from tests.tenants.factories import a_team
-from tests.until import until
 
 BASE = "gpt-4o-mini-2024-07-18"  # the emulator answers for base models too
+
+
+@pytest.fixture(scope="module")
+def emulator(quiet: LocalStack) -> Emulator:
+    """Where no worker asks but the tests."""
+    quiet.start_emulator(speed=200)
+    return Emulator(quiet.emulator_url)
 
 
 @pytest.fixture
@@ -111,8 +118,3 @@ def test_a_version_somebody_else_is_probing_is_left_alone(team: TeamFacts) -> No
         )
     flows.probe([version.id])
     assert version_of(team).state == "loading"
-
-
-def test_the_worker_brings_a_new_version_to_ready(workers: object, team: TeamFacts) -> None:
-    a_version(team, model=BASE, ready=False)
-    until(lambda: version_of(team).state == "ready", within=20)

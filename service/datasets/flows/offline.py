@@ -157,9 +157,9 @@ def _by_pool(orders: Sequence[Order], processes: int, tell: Tell | None) -> Iter
     """What was found in each segment, in their order."""
     read: Synchronized[int] = multiprocessing.Value("q", 0)
     with ProcessPoolExecutor(processes, initializer=_begin, initargs=(read,)) as pool:
-        with _uninterrupted():
-            segments = [pool.submit(_read_segment, *order) for order in orders]
         try:
+            with _uninterrupted():
+                segments = [pool.submit(_read_segment, *order) for order in orders]
             while wait_for(segments, timeout=_LOOK_SECONDS).not_done and not any(map(_failed, segments)):
                 if tell:
                     tell(read.value)
