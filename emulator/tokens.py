@@ -68,7 +68,7 @@ def count_example(example: dict[str, Any], encoding: str) -> int:
     The whole definition:
 
     - per message: 3 specials + tokens(role) + tokens(content) + tokens(name), absent ones counting nothing;
-    - content given as parts: tokens of each text part, 85 for each image (the price of an image at low detail);
+    - content given as parts: tokens of each text or refusal, 85 for each image (the price of an image at low detail);
     - per tool call (and for the older function_call): tokens(function name) + tokens(arguments);
     - per example, when `tools` is given and not empty: tokens of
       json.dumps(tools, separators=(",", ":"), ensure_ascii=False);
@@ -93,7 +93,8 @@ def count_message(message: dict[str, Any], encoding: str) -> int:
 def _count_content(content: str | list[dict[str, Any]] | None, encoding: str) -> int:
     if isinstance(content, list):
         return sum(
-            count(part["text"], encoding) if part.get("type") == "text" else TOKENS_PER_IMAGE for part in content
+            count(part[part["type"]], encoding) if part.get("type") in ("text", "refusal") else TOKENS_PER_IMAGE
+            for part in content
         )
     return count(content, encoding) if content else 0
 
@@ -110,5 +111,5 @@ def text_of(message: dict[str, Any]) -> str:
     """The text a message carries: its content, of parts the text ones, then its calls."""
     content = message.get("content") or ""
     if isinstance(content, list):
-        content = "\n".join(part["text"] for part in content if part.get("type") == "text")
+        content = "\n".join(part[part["type"]] for part in content if part.get("type") in ("text", "refusal"))
     return "\n".join([content, *(f"{name}{arguments}" for name, arguments in calls_of(message))]).strip("\n")

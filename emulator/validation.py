@@ -175,7 +175,8 @@ def _problem_of_content(message: dict[str, Any]) -> str | None:
 def _is_part(part: Any) -> bool:
     if not isinstance(part, dict):
         return False
-    return isinstance(part.get("text"), str) if part.get("type") == "text" else part.get("type") == "image_url"
+    kind = part.get("type")
+    return isinstance(part.get(kind), str) if kind in ("text", "refusal") else kind == "image_url"
 
 
 def _problem_of_calls(message: dict[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ from service.provider import tokens
 
 EXAMPLES_MAX: Final = 100
 _ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024  # of lines; a single longer one is shown all the same
+_PROBLEMS_MAX: Final = 1_000  # of a line; one of 16 MiB has room for millions
 _OF_WHOLE_FILE: Final = frozenset({"duplicate_example", "near_duplicate"})
 
 
@@ -105,7 +106,7 @@ class _Answer:
             example=example.value,
             text=text.value,
             is_shortened=line is None or example.is_shortened or text.is_shortened,
-            problems=[ProblemView.of(one) for one in problems],
+            problems=[ProblemView.of(one) for one in problems[:_PROBLEMS_MAX]],
             tokens=counted,
         )
 
@@ -114,7 +115,7 @@ class _Answer:
         if self._format is None:
             return [], None
         problems: list[Problem] = []
-        question = Question(self._format, self._limits, deep=False)
+        question = Question(self._format, self._limits, errors_max=_PROBLEMS_MAX, deep=False)
         partial = read_segment([Placed(number, 0, line)], question, self._counters, on_problem=problems.append)
         counted = self._tokens(partial)
         if counted is not None and line is not None:

@@ -1,6 +1,7 @@
 """Looking at examples: a sample, a line, those with a problem; what is seen of them and what is not."""
 
 import json
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -228,6 +229,22 @@ def test_long_strings_are_cut_and_say_so() -> None:
     assert image.value == "data:image/png;base64,\u2026 \u20395,000 more characters\u203a"
     assert showing.shown("\ud83d").value == "\ufffd"
     assert showing.shown({EMAIL: 1, f"x{EMAIL}": 2}).value == {"\u2039email\u203a": 1, "\u2039email\u203a\u2032": 2}
+
+
+def test_showing_a_line_of_many_values_holds_little_more_than_them() -> None:
+    value = [0] * 200_000
+    tracemalloc.start()
+    try:
+        assert showing.shown(value).value == value
+        assert tracemalloc.get_traced_memory()[1] < 6_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_a_line_a_thousand_problems_are_shown(looker: Looker) -> None:
+    dataset = looker.post(file_of([b'{"messages": [' + b"0," * 4_999 + b"0]}", *[line(TALK)] * 12]))
+    (shown,) = looker.told(dataset, "examples", line=1)["data"]
+    assert len(shown["problems"]) == 1_000
 
 
 def test_an_answer_has_room_for_so_much(looker: Looker) -> None:

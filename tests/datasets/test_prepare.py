@@ -19,6 +19,11 @@ def test_the_file_itself_says_nothing_but_numbers() -> None:
         assert secret not in json.dumps([found, accepted])
 
 
+def test_a_first_row_that_is_somebodys_data_is_no_header() -> None:
+    content = table(UNLIKE, ("anna.lund@lighthouse-keepers.se", "answer"))
+    assert findings(content)["source"]["columns"] == [None, "answer"]
+
+
 # ------------------------------------------------------------------------------------------------ the steps, 1 to 13
 def test_1_few_examples_are_noted() -> None:
     assert [note["code"] for note in findings(table(UNLIKE))["notes"]] == ["few_examples"]

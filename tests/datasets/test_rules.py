@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from emulator import tokens as emulator_tokens
+from emulator import validation as emulator_validation
 from service.datasets.rules.problems import KEPT_PER_CODE
 from service.datasets.rules.report import Limit
 from tests.datasets.chat import COUNTERS, ERRAND, O200K, SKETCH, TALK, changed, file_of, found, good, line, read
@@ -18,6 +20,7 @@ from tests.datasets.corpus.faults import Change, image, message
         message(2, weight=1),
         message(2, refusal=None, tool_calls=None, function_call=None),
         message(2, content=None, refusal="I may not say."),
+        message(2, content=[{"type": "refusal", "refusal": "I may not say."}]),
         message(1, name="keeper"),
         message(0, role="developer"),
         message(1, content=[{"type": "text", "text": "When?"}, image(detail="low")]),
@@ -63,6 +66,27 @@ def test_a_hopeless_file_is_not_checked_to_its_end_but_hashed() -> None:
     assert report.problem_totals == {"not_an_object": 100, "too_many_errors": 1}
     assert "line 120" in report.problems[0].message
     assert (report.lines, report.examples, report.sha256) == (520, 120, hashlib.sha256(data).hexdigest())
+
+
+def test_a_single_line_of_nothing_but_errors_is_not_read_to_its_end_either() -> None:
+    report = read(file_of([*good(20), b'{"messages": [' + b"0," * 500 + b"0]}", *good(2)]), errors_max=100)
+    assert report.problem_totals == {"wrong_type": 100, "too_many_errors": 1}
+    assert (report.lines, report.examples, report.is_ready) == (23, 21, False)
+
+
+def test_a_refusal_in_parts_is_billed_as_the_emulator_bills_it() -> None:
+    example = changed(TALK, message(2, content=[{"type": "refusal", "refusal": "I may not say."}]))
+    emulator_validation.check_example(json.loads(example), 1, "supervised")
+    billed = emulator_tokens.count_example(json.loads(example), O200K)
+    assert read(file_of([example] * 12)).tokens[0]["per_example"]["total"] == 12 * billed
+
+
+@pytest.mark.parametrize("secret", ["AKIA" + "Q5ZT7LKJ3WN2B6XD", "212-55-4321", "4556737586899855"])
+def test_what_is_confidential_is_no_label_however_short(secret: str) -> None:
+    told = [message(1, role=secret), message(1, **{secret: 1})]
+    report = read(file_of([changed(TALK, one) for one in told] + good()))
+    assert [one.code for one in report.problems] == ["unknown_role", "unknown_key"]
+    assert secret not in str(report.as_json())
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_forgiven() -> None:

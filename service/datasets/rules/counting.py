@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 Count = Callable[[str], int]
 LEARNED: Final = frozenset({"assistant", "completion"})
+_TEXT_PARTS: Final = frozenset({"text", "refusal"})
 TOKENS_PER_MESSAGE: Final = 3
 TOKENS_PER_IMAGE: Final = 85
 TOKENS_PER_EXAMPLE_BY_NOTEBOOK: Final = 3
@@ -114,7 +115,7 @@ def _said(message: dict[str, Any]) -> Said:
     parts = content if in_parts else [{"type": "text", "text": content}]
     return Said(
         message["role"],
-        [part["text"] for part in parts if part["type"] == "text"],
+        [part[part["type"]] for part in parts if part["type"] in _TEXT_PARTS],
         [text for function in _functions(message) for text in (function["name"], function["arguments"])],
         message.get("name") or "",
         [part["image_url"]["url"] for part in parts if part["type"] == "image_url"],

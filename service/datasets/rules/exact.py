@@ -144,6 +144,10 @@ def _part(at: str, part: Any, role: Any) -> Iterator[Finding]:
         if not isinstance(part.get("text"), str):
             yield wrong(f"{at}/text", "'text'", "a string")
         yield from unknown_keys(at, part, frozenset({"type", "text"}), "a text part")
+    elif kind == "refusal" and role == "assistant":
+        if not isinstance(part.get("refusal"), str):
+            yield wrong(f"{at}/refusal", "'refusal'", "a string")
+        yield from unknown_keys(at, part, frozenset({"type", "refusal"}), "a refusal part")
     elif kind == "image_url":
         yield from _image(at, part, role)
     else:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -25,7 +26,7 @@ FUNCTIONS_MAX: Final = 128  # §3.1; SPEC has the same for tools
 # written as \u escapes. The largest image (10 MB, so 13.4 MB in base64) fits; what is longer is no line of examples.
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 NAME_CHARS_MAX: Final = 64
-NAME_PATTERN: Final = r"^[^\s<|\\/>]*$"  # API, MEM
+NAME_PATTERN: Final = r"^[^\s<|\\/>]*\Z"  # API, MEM; where it is `$`, a last newline would pass
 DEPTH_MAX: Final = 100  # likewise: every reader's own limit lies elsewhere, and JSON schemas are not that deep
 KEPT_PER_CODE: Final = 50  # in a report
 TOLD_PER_CODE: Final = 100_000  # to whoever writes all of them down; for each segment
@@ -97,7 +98,8 @@ _OF_EXAMPLES: Final[dict[str, tuple[Severity, str]]] = {
     "empty_content": (W, "'content' is empty."),  # §3.7 missing_content
     "weight_not_0_or_1": (E, "'weight' must be 0 or 1."),  # §3.1
     "weight_not_assistant": (E, "'weight' is allowed on assistant messages only."),  # §3.1
-    "unknown_part": (E, "A part of 'content' must have the type 'text' or 'image_url'."),  # §3.2
+    # §3.2; SPEC ChatCompletionRequestAssistantMessageContentPart: an assistant's may be a refusal
+    "unknown_part": (E, "A part of 'content' must have the type 'text' or 'image_url'."),
     "image_not_user": (E, "An image is allowed in user messages only."),  # §3.2: none in assistant messages; SPEC
     "image_url_invalid": (E, "'url' must be an http(s) or a data: URL."),  # §3.2
     # §3.2: all these are skipped by the provider, not refused
@@ -192,9 +194,15 @@ class Problems(Struct):
 
 def label(text: object) -> str:
     """A role, key or name as it may be shown: short plain identifiers only, since all else may be training text."""
-    return f"'{text}'" if isinstance(text, str) and _LABEL.fullmatch(text) else "this value"
+    return f"'{text}'" if isinstance(text, str) and _is_identifier(text) else "this value"
 
 
 def step(key: str) -> str:
     """A key as one step of a pointer; one that is no short plain identifier is shown as `?`, for the same reason."""
-    return f"/{key}" if _LABEL.fullmatch(key) else "/?"
+    return f"/{key}" if _is_identifier(key) else "/?"
+
+
+@lru_cache(maxsize=1024)
+def _is_identifier(text: str) -> bool:
+    """Whether it may be shown: an access key or a social security number is short and plain, too."""
+    return _LABEL.fullmatch(text) is not None and not facts.facts_of(text).findings

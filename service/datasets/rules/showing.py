@@ -26,8 +26,7 @@ def shown(value: Any) -> Shown:
     if isinstance(value, str):
         return _shown_text(value, STRING_CHARS_MAX)
     if isinstance(value, list):
-        items = [shown(item) for item in value]
-        return Shown([item.value for item in items], any(item.is_shortened for item in items))
+        return _shown_list(value)
     if isinstance(value, dict):
         return _shown_object(value)
     if isinstance(value, int | float) and len(written := repr(value)) >= _DIGITS_MIN:
@@ -41,6 +40,16 @@ def shown_line(line: bytes) -> Shown:
     # What is escaped could not be recognised; a letter of ASCII need not be.
     text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), line.decode(errors="replace"))
     return _shown_text(text, LINE_CHARS_MAX)
+
+
+def _shown_list(value: list[Any]) -> Shown:
+    made: list[Any] = []
+    is_shortened = False
+    for inner in value:  # one at a time: of a line's millions nothing but the values is held
+        item = shown(inner)
+        made.append(item.value)
+        is_shortened = is_shortened or item.is_shortened
+    return Shown(made, is_shortened)
 
 
 def _shown_object(value: dict[str, Any]) -> Shown:

@@ -85,6 +85,8 @@ class Tally:
         for finding in self._shape.findings(example):
             self._say(number, finding.pointer, finding.code, **finding.facts)
             sound = sound and RULES[finding.code][0] is Severity.WARNING
+            if self.is_hopeless:  # a line has room for millions
+                break
         if halved:
             self._say(number, "", "lone_surrogate")
         return self._shape.pieces_of(example) if sound else None

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Iterator
 from json import loads
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from service.datasets.rules.problems import FUNCTIONS_MAX, label
 
@@ -104,12 +104,17 @@ def _called(at: str, function: Any) -> Iterator[Found]:
 
 def _fault_of(arguments: str) -> str | None:
     try:
-        value = loads(arguments)
+        value = loads(arguments, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return "arguments_not_json"
     if isinstance(value, str):
         return "arguments_double_encoded"
     return None if isinstance(value, dict) else "arguments_not_an_object"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """NaN and Infinity are Python's, not JSON's (RFC 8259 §6)."""
+    raise ValueError(name)
 
 
 def exchange_findings(messages: list[Any], names: frozenset[str]) -> Iterator[Found]:

@@ -58,7 +58,7 @@ class ExampleView(BaseModel):
     example: Any = Field(description="The line's JSON. Null where it cannot be read: then `text` is its beginning.")
     text: str | None
     is_shortened: bool = Field(description="Whether long strings were cut. The file itself has them whole.")
-    problems: list[ProblemView] = Field(description="Of this line.")
+    problems: list[ProblemView] = Field(description="Of this line, at most 1,000.")
     tokens: ExampleTokens | None = Field(description="Null for a line with errors.")
 
 

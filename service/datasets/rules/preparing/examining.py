@@ -13,6 +13,7 @@ from service.datasets.rules.preparing.sources import Source
 from service.datasets.rules.preparing.steps import CHAT, SEPARATOR_LAST, STOP_LAST, Step, steps_of
 from service.datasets.rules.preparing.texts import Read
 from service.datasets.rules.problems import label
+from service.datasets.rules.texts.facts import facts_of
 
 _FEW: Final = 100  # openai.md §4.2, 1
 _SEPARATOR_LONG: Final = 10  # §4.2, 9
@@ -65,8 +66,9 @@ class Findings:
 
 
 def _name(text: str) -> str | None:
-    """A column's or sheet's name; what is longer is none, but a first row that is no header."""
-    return text if len(text) <= _NAME_LENGTH_MAX and text.isprintable() else None
+    """A column's or sheet's name; what is longer or confidential is none, but a first row that is no header."""
+    is_name = len(text) <= _NAME_LENGTH_MAX and text.isprintable() and not facts_of(text).findings
+    return text if is_name else None
 
 
 def examine(read: Read, filename: str, wish: Wish) -> Findings:
