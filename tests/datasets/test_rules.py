@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from emulator import tokens as emulator_tokens
 from emulator import validation as emulator_validation
-from service.datasets.rules.problems import KEPT_PER_CODE
+from service.datasets.rules import images
+from service.datasets.rules.problems import IMAGE_BYTES_MAX, KEPT_PER_CODE
 from service.datasets.rules.report import Limit
 from tests.datasets.chat import COUNTERS, ERRAND, O200K, SKETCH, TALK, changed, file_of, found, good, line, read
 from tests.datasets.corpus.faults import Change, image, message
@@ -87,6 +89,13 @@ def test_what_is_confidential_is_no_label_however_short(secret: str) -> None:
     report = read(file_of([changed(TALK, one) for one in told] + good()))
     assert [one.code for one in report.problems] == ["unknown_role", "unknown_key"]
     assert secret not in str(report.as_json())
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_an_image_may_have_ten_megabytes_to_the_byte(more: int) -> None:
+    image = b64encode(b"\xff\xd8\xff\xe0" + bytes(IMAGE_BYTES_MAX - 4 + more)).decode()
+    told = [code for code, _ in images.findings(f"data:image/jpeg;base64,{image}")]
+    assert told == (["image_too_large"] if more else [])
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_forgiven() -> None:

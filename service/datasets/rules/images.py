@@ -31,7 +31,7 @@ def _embedded(url: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if opening is None or not _is_image(head):
         yield "image_format", {}
         return
-    size = (len(url) - opening.end()) * 3 // 4
+    size = (len(url) - opening.end()) * 3 // 4 - url.count("=", -2)  # RFC 4648 §4: padding stands for no byte
     if size > IMAGE_BYTES_MAX:
         yield "image_too_large", {"megabytes": round(size / 1000**2, 1)}
     if head.startswith(b"\x89PNG") and head[_COLOUR_AT] in _COLOURS:
