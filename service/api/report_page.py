@@ -26,6 +26,7 @@ from service.datasets import (
     consequence,
     explain,
 )
+from service.kit import money
 
 _STYLE: Final = Path(__file__).with_name("report_page.css").read_text()
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -176,7 +177,8 @@ def _prices(report: ReportView) -> Iterator[Markup]:
 
 
 def _row(one: TrainingPrice) -> tuple[parts.Cell, ...]:
-    price = parts.DASH if one.price is None else f"{'about ' if one.rough else ''}{one.price:,.2f} {one.currency}"
+    about = "about " if one.rough else ""
+    price = parts.DASH if one.price is None else f"{about}{money.in_cents(one.price)} {one.currency}"
     return one.model, Markup.escape(price), one.epochs, one.tokens, one.truncated_examples, one.lost_tokens
 
 

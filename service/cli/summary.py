@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.datasets.flows.offline import Leak, Report, TrainingPrice
+from service.kit import money
 
 _BAR_CELLS: Final = 40
 _SHARED_SHOWN: Final = 50
@@ -105,6 +106,6 @@ def _prices(prices: Sequence[TrainingPrice]) -> Table:
     headings = ("\nbase model", "\nepochs", "\nbilled tokens", "\ntruncated", "\nprice")
     table = Table(*headings, box=None, padding=(0, 2, 0, 0))
     for one in prices:
-        price = one.unavailable or f"{one.price:,.2f} {one.currency}"
+        price = one.unavailable or f"{money.in_cents(one.price or money.ZERO)} {one.currency}"
         table.add_row(one.model, str(one.epochs), f"{one.tokens:,}", f"{one.truncated_examples:,}", price)
     return table

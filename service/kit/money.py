@@ -9,6 +9,7 @@ from sqlalchemy import Numeric
 CURRENCY: Final = "USD"
 PLACES: Final = Decimal(1).scaleb(-10)
 ZERO: Final = Decimal(0)
+_CENT: Final = Decimal("0.01")
 
 
 def amount(value: Decimal | int | str) -> Decimal:
@@ -20,6 +21,11 @@ def text(value: Decimal) -> str:
     """A decimal without an exponent or trailing zeros, but at least two places: `0.0129`, `12.00`."""
     whole, _, places = f"{amount(value):f}".partition(".")
     return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
+
+
+def in_cents(value: Decimal) -> str:
+    """An amount for people to read, to the cent: `1,234.50`; what costs something is never shown as nothing."""
+    return "under 0.01" if 0 < value < _CENT else f"{value:,.2f}"
 
 
 def column() -> Numeric[Decimal]:

@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from service.datasets.rules.consequences import consequence, told
 from service.datasets.rules.explained import explain
 from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.states import State
-from service.datasets.schemas.report import ReportView
+from service.datasets.schemas.report import ReportView, TrainingPrice
 from tests.conftest import Launch
 from tests.datasets.chat import ERRAND, TALK, changed, file_of, good, line, read
 from tests.datasets.looking import Looker, looking
@@ -94,6 +95,14 @@ def test_the_page_needs_nothing_and_runs_nothing() -> None:
     allowed = re.findall(r"'sha256-([^']+)'", CONTENT_SECURITY_POLICY)
     assert allowed == [base64.b64encode(hashlib.sha256(found.style.encode()).digest()).decode()]
     assert CONTENT_SECURITY_POLICY.startswith("default-src 'none';")
+
+
+def test_what_costs_less_than_a_cent_is_not_shown_as_nothing() -> None:
+    price = TrainingPrice(
+        model="m", encoding="o200k_base", example_tokens_max=65_536, truncated_examples=0, lost_tokens=0, epochs=3,
+        tokens_per_epoch=100, tokens=300, price=Decimal("0.0009"), currency="USD", price_id=None, unavailable=None,
+    )  # fmt: skip
+    assert "under 0.01 USD" in shown(view(file_of(good(60)), prices=[price])).text
 
 
 def test_whatever_comes_from_outside_is_escaped() -> None:
