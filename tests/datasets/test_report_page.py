@@ -17,6 +17,7 @@ from service.datasets.rules.explained import explain
 from service.datasets.rules.problems import RULES, Severity
 from service.datasets.rules.states import State
 from service.datasets.schemas.report import ReportView, TrainingPrice
+from service.kit import ids
 from tests.conftest import Launch
 from tests.datasets.chat import ERRAND, TALK, changed, file_of, good, line, read
 from tests.datasets.looking import Looker, looking
@@ -167,4 +168,4 @@ def test_a_browser_gets_the_page_and_a_program_the_json(looker: Looker) -> None:
     assert "tide.jsonl" in Page(asked.text).text
     for accept in ("*/*", "application/json", "application/json, text/html"):
         assert looker.told(dataset, "report", headers={"Accept": accept})["object"] == "dataset_report"
-    assert looker.refused(dataset[:-1] + "z", "report.html")[0] == 404
+    assert looker.refused(ids.show("dset", ids.new_id()), "report.html")[0] == 404
