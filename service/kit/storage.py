@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 1024 * 1024
 # obstore has no class of its own for these; the names are Rust's ErrorKind, the numbers ENOSPC, EFBIG and EDQUOT.
 _FULL: Final = re.compile(r"StorageFull|QuotaExceeded|FileTooLarge|\(os error (?:28|27|122)\)")
+_UNFINISHED: Final = re.compile(r"#\d+$")  # object_store's LocalFileSystem writes `key#1`, and renames it at the end
 
 
 class StorageFull(Unavailable):
@@ -99,8 +100,9 @@ def read(key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
 
 
 def size(key: str) -> int:
-    """The object's size in bytes. Raises FileNotFoundError when there is none."""
-    return int(obstore.head(store(), key)["size"])
+    """The object's size in bytes. Raises FileNotFoundError when there is none, or StorageUnavailable."""
+    with _translated():
+        return int(obstore.head(store(), key)["size"])
 
 
 def rename(key: str, to: str) -> None:
@@ -120,6 +122,7 @@ def clear(prefix: str) -> None:
     for keys in pages(prefix):
         for key in keys:
             delete(key)
+    sweep_unfinished(prefix)
 
 
 def pages(prefix: str, *, before: datetime | None = None) -> Iterator[list[str]]:
@@ -134,4 +137,22 @@ def sweep(prefix: str, *, before: datetime) -> int:
     old = [key for keys in pages(prefix, before=before) for key in keys]
     for key in old:
         delete(key)
-    return len(old)
+    return len(old) + sweep_unfinished(prefix, before=before)
+
+
+def sweep_unfinished(prefix: str, *, before: datetime | None = None) -> int:
+    """Remove what a killed process was writing under `prefix`, last before an instant; returns how many.
+
+    A folder's store neither lists nor deletes such files. A bucket's are no objects: its own rules end them.
+    """
+    url = settings().storage_url
+    if not url.startswith("file://"):
+        return 0
+    swept = 0
+    with _translated():
+        for path in (Path(urlsplit(url).path) / prefix).rglob("*#*"):
+            with suppress(FileNotFoundError):  # written to its end, or removed by another
+                if _UNFINISHED.search(path.name) and (before is None or path.stat().st_mtime < before.timestamp()):
+                    path.unlink()
+                    swept += 1
+    return swept

@@ -53,7 +53,10 @@ def retain() -> None:
 
 def sweep_orphans() -> None:
     """Remove what lies there for a dataset that is not: a process was killed, or wrote after it had lost its claim."""
-    for keys in storage.pages(DATASETS, before=clock.now() - _ORPHAN_AFTER):
+    before = clock.now() - _ORPHAN_AFTER
+    if unfinished := storage.sweep_unfinished(DATASETS, before=before):
+        log.warning("dataset.unfinished_removed", objects=unfinished)
+    for keys in storage.pages(DATASETS, before=before):
         owners = {key: owner for key in keys if (owner := _owner(key)) is not None}
         live = _live(owners.values())
         orphans = [key for key, owner in owners.items() if owner not in live]
