@@ -95,7 +95,9 @@ def made_of(
     take = insert(Dataset).values(values)
     take = take.on_conflict_do_nothing(index_elements=["team_id", "parent_id", "recipe"], index_where=LIVE)
     if session.execute(take.returning(Dataset.id)).scalar() is None:
-        return queries.part(session, whole, recipe)
+        known = queries.part(session, whole, recipe)
+        # None: what stood in the way has been deleted meanwhile.
+        return known or made_of(session, actor, whole, recipe, word=word, system=system)
     audit.record(
         session, actor, "dataset.derived", object_type="dataset", object_id=ids.show("dset", new_id),
         team_id=whole.team_id, after={"parent": ids.show("dset", whole.id), "recipe": recipe},

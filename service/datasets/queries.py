@@ -110,10 +110,10 @@ def same_bytes(session: Session, team_id: UUID, sha256: str) -> DatasetView | No
     return None if row is None else _views(session, [row])[0]
 
 
-def part(session: Session, whole: Dataset, recipe: dict[str, Any]) -> UUID:
-    """The dataset made of `whole` by this recipe, which there is."""
+def part(session: Session, whole: Dataset, recipe: dict[str, Any]) -> UUID | None:
+    """The dataset made of `whole` by this recipe, if there is one that is not deleted."""
     made_so = (Dataset.team_id == whole.team_id, Dataset.parent_id == whole.id, Dataset.recipe == recipe, LIVE)
-    return session.scalars(select(Dataset.id).where(*made_so)).one()
+    return session.scalars(select(Dataset.id).where(*made_so)).one_or_none()
 
 
 def under_way(session: Session, team_id: UUID, dataset_ids: Collection[UUID]) -> dict[UUID, State]:
