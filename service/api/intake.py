@@ -85,7 +85,7 @@ class Intake:
         self._file_max = settings().upload_bytes_max
         self._body_max = self._file_max + (ENVELOPE_BYTES_MAX if self._form else 0)
         announced = headers.get("content-length", "")
-        self.announced = int(announced) if announced.isdigit() else 0
+        self.announced = int(announced) if announced.isdecimal() else 0
         self._check_size(body=self.announced)
         self._expected = _digest(content_digest)
         disposition = parse_options_header(headers.get("content-disposition", ""))[1].get(b"filename", b"")

@@ -16,6 +16,7 @@ from service import audit
 from service.datasets import queries
 from service.datasets.errors import DatasetNotDivisible, NothingLeft, SubsetTooLarge
 from service.datasets.models import LIVE, Dataset
+from service.datasets.room import check_room
 from service.datasets.rules.splits import Part, Split, Subset
 from service.datasets.rules.states import DIVISIBLE, State, content_key
 from service.kit import ids
@@ -77,7 +78,10 @@ def _divisible(session: Session, actor: Actor, dataset_id: UUID, pointer: str | 
 def made_of(
     session: Session, actor: Actor, whole: Dataset, recipe: dict[str, Any], *, word: str, system: str | None = None
 ) -> UUID:
-    """The row of what this recipe makes of `whole`, new or known, due to be made. `word` goes into its names."""
+    """The row of what this recipe makes of `whole`, new or known, due to be made. `word` goes into its names.
+
+    Raises quotas.StorageLimitReached where the team has no room for as much again as the whole takes.
+    """
     new_id = ids.new_id()
     values = {
         "id": new_id,
@@ -98,6 +102,7 @@ def made_of(
         known = queries.part(session, whole, recipe)
         # None: what stood in the way has been deleted meanwhile.
         return known or made_of(session, actor, whole, recipe, word=word, system=system)
+    check_room(session, whole.team_id, whole.bytes or 1)
     audit.record(
         session, actor, "dataset.derived", object_type="dataset", object_id=ids.show("dset", new_id),
         team_id=whole.team_id, after={"parent": ids.show("dset", whole.id), "recipe": recipe},

@@ -61,6 +61,7 @@ def copies_to_remove(session_as_worker: Session, *, limit: int) -> list[UUID]:
         select(Hold.holder)
         .join(Dataset, Dataset.id == Hold.dataset_id)
         .where(Dataset.state == State.ARCHIVED, Hold.holder.startswith(_COPY))
+        .order_by(func.random())  # so that those of an account that never answers keep no others from their turn
         .limit(limit)
     )
     return [UUID(holder.removeprefix(_COPY)) for holder in found]
