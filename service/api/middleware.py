@@ -111,7 +111,7 @@ class _Body:
 
     def __init__(self, path: str, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         length = headers.get(b"content-length", b"0")
-        announced = int(length) if length.isdecimal() else 0
+        announced = int(length) if length.isdigit() else 0
         self._receive = receive
         self._left = None if path in STREAMED else settings().body_bytes_max
         self.announced_too_large = self._left is not None and announced > self._left

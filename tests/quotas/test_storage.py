@@ -117,3 +117,15 @@ def test_what_cannot_fit_is_refused_before_it_is_sent(team: Team) -> None:
             said += piece
     assert said.startswith(b"HTTP/1.1 403")
     assert b"storage_limit_reached" in said
+
+
+def test_what_is_made_of_a_dataset_needs_room_too(team: Team) -> None:
+    kind = {"Content-Type": "application/jsonl"}
+    dataset = team.member.post("/v1/datasets", content=CONTENTS[0], headers=kind).json()["id"]
+    team.operator.put(f"/v1/teams/{team.slug}/limits", {"storage_bytes": 2 * SIZE - 1})
+    for verb, how in (("split", {"validation_count": 2}), ("subset", {"count": 2})):
+        refused = team.member.post(f"/v1/datasets/{dataset}/{verb}", how)
+        assert (refused.status_code, refused.json()["code"]) == (403, "storage_limit_reached"), refused.text
+    assert len(team.viewer.get("/v1/datasets").json()["data"]) == 1
+    team.operator.put(f"/v1/teams/{team.slug}/limits", {"storage_bytes": "unlimited"})
+    assert team.member.post(f"/v1/datasets/{dataset}/subset", {"count": 2}).status_code == 202
