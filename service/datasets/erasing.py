@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from service import audit, quotas
@@ -32,8 +32,7 @@ def erase(session: Session, actor: Actor, dataset_id: UUID, at: datetime, *, wit
     Asked again it changes nothing. Raises DatasetUnknown, DatasetInUse or PartsBeingMade, and then keeps all of it.
     """
     asked = queries.find(session, actor.team, dataset_id)
-    wanted = family(session, actor.team, asked.id) if with_parts else [asked]
-    live = _locked(session, actor.team, [one.id for one in wanted])
+    live = _locked_family(session, actor.team, asked.id) if with_parts else _locked(session, actor.team, [asked.id])
     _check_unused(session, actor.team, live)
     for row in live:
         _archive(session, actor, row, at, reason="asked")
@@ -48,9 +47,7 @@ def erase_old(session: Session, team_id: UUID, at: datetime) -> int:
         return 0
     part = aliased(Dataset)
     held = exists().where(Hold.team_id == Dataset.team_id, Hold.dataset_id == Dataset.id, holds.is_job())
-    makes = exists().where(
-        part.team_id == Dataset.team_id, part.parent_id == Dataset.id, part.sha256.is_(None), part.state.in_(UNDER_WAY)
-    )
+    makes = exists().where(part.team_id == Dataset.team_id, part.parent_id == Dataset.id, *_is_being_made(part))
     old = (
         select(Dataset)
         .where(Dataset.team_id == team_id, Dataset.state != State.ARCHIVED)
@@ -60,8 +57,9 @@ def erase_old(session: Session, team_id: UUID, at: datetime) -> int:
         .with_for_update(skip_locked=True)
     )
     found = session.scalars(old).all()
+    needed = _needed(session, team_id, [row.id for row in found])  # somebody may have come before we had the lock
     for row in found:
-        if not holds.jobs_of(session, team_id, [row.id]):  # one may have come before we had the lock
+        if row.id not in needed:
             _archive(session, worker_for(team_id), row, at, reason=f"older than {days} days")
     return len(found)
 
@@ -135,6 +133,27 @@ def _locked(session: Session, team_id: UUID, dataset_ids: Sequence[UUID]) -> Seq
     return session.scalars(found, execution_options={"populate_existing": True}).all()
 
 
+def _locked_family(session: Session, team_id: UUID, dataset_id: UUID) -> Sequence[Dataset]:
+    """The same for a dataset and all that is made of it: of one that is locked nothing is made any more."""
+    locked, live = set[UUID](), list[Dataset]()
+    while more := {one.id for one in family(session, team_id, dataset_id)} - locked:
+        locked |= more
+        live += _locked(session, team_id, list(more))
+    return live
+
+
+def _is_being_made(part: type[Dataset]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return part.sha256.is_(None), part.state.in_(UNDER_WAY)
+
+
+def _needed(session: Session, team_id: UUID, dataset_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the datasets that a job needs, or of which a part is being made."""
+    held = select(Hold.dataset_id).where(Hold.team_id == team_id, Hold.dataset_id.in_(dataset_ids), holds.is_job())
+    made_of = (Dataset.team_id == team_id, Dataset.parent_id.in_(dataset_ids))
+    makes = select(Dataset.parent_id).where(*made_of, *_is_being_made(Dataset))
+    return set(session.scalars(held.union(makes)))
+
+
 def _check_unused(session: Session, team_id: UUID, rows: Sequence[Dataset]) -> None:
     wanted = [row.id for row in rows]
     if jobs := holds.jobs_of(session, team_id, wanted):
@@ -142,7 +161,7 @@ def _check_unused(session: Session, team_id: UUID, rows: Sequence[Dataset]) -> N
     parts = session.scalars(
         select(Dataset.id).where(
             Dataset.team_id == team_id, Dataset.parent_id.in_(wanted), Dataset.id.not_in(wanted),
-            Dataset.sha256.is_(None), Dataset.state.in_(UNDER_WAY),
+            *_is_being_made(Dataset),
         )
     ).all()  # fmt: skip
     if parts:

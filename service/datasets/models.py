@@ -143,6 +143,6 @@ PREPARE: Final = Kind("datasets.prepare", Preparation, frozenset({PreparationSta
 # One row a message: a large file takes a minute, and a batch's other rows should go to other workers meanwhile.
 VALIDATE: Final = Kind("datasets.validate", Dataset, UNDER_WAY, queue="datasets", batch=1)
 READ_RANGE: Final = Kind(
-    "datasets.read_range", DatasetRange, frozenset({RangeState.WAITING}), queue="datasets", batch=1
+    "datasets.read_range", DatasetRange, frozenset({RangeState.WAITING}), queue="datasets", batch=1, gives_up=True
 )
 ERASE: Final = Kind("datasets.erase", Dataset, frozenset({State.ARCHIVED}), queue="datasets", batch=10)

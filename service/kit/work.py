@@ -58,6 +58,7 @@ class Kind:
     states: frozenset[str]
     queue: str
     batch: int = 10
+    gives_up: bool = False  # its flow does, at the last attempt: these rows never ask for attention themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ def claim(
 ) -> list[Claim]:
     """Take the lease and the next fence of those of `ids` that are still due and free. Others are simply not returned.
 
-    A row claimed `attempts_max` times without progress is not handed out again: it gets `attention` instead. `early`
-    takes rows that will be due later, too.
+    A row claimed `attempts_max` times without progress is not handed out again: it gets `attention` instead, unless its
+    kind `gives_up`. `early` takes rows that will be due later, too.
     """
     model = kind.model
     is_free = and_(model.due_at.is_not(None), unheld(model)) if early else ready(model)
@@ -143,7 +144,7 @@ def claim(
         execution_options={"synchronize_session": False},
     ).all()
     claims = [Claim(row.id, getattr(row, "team_id", None), row.fence, row.attempts) for row in rows]
-    poisoned = [one.id for one in claims if one.attempts > settings().attempts_max]
+    poisoned = [one.id for one in claims if one.attempts > settings().attempts_max and not kind.gives_up]
     if poisoned:
         session.execute(
             update(model)

@@ -9,11 +9,11 @@ from service.datasets.flows.received import NotAsReceived, received
 from service.datasets.models import PREPARE, Preparation
 from service.datasets.preparations import Examining
 from service.datasets.rules.preparing import CannotBePrepared, examine
-from service.kit import clock, logs, work
+from service.kit import clock, logs
 from service.kit.db import unit_of_work
-from service.kit.identity import WORKER, worker_for
+from service.kit.identity import worker_for
 from service.kit.settings import settings
-from service.kit.threads import each
+from service.kit.threads import one_by_one
 from service.kit.work import Claim
 
 log = logs.get(__name__)
@@ -21,10 +21,7 @@ log = logs.get(__name__)
 
 def prepare(ids: Sequence[UUID]) -> None:
     """Examine those of `ids` that are due and free, one after the other."""
-    for one in ids:
-        with unit_of_work(WORKER) as session:
-            claims = work.claim(session, PREPARE, [one])
-        each(claims, _prepare_one)
+    one_by_one(PREPARE, ids, _prepare_one)
 
 
 def _prepare_one(claimed: Claim) -> None:

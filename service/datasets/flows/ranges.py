@@ -18,29 +18,26 @@ from service.datasets.rules.digests import passing_within
 from service.datasets.rules.lines import Placed, segment_lines
 from service.datasets.rules.problems import LINE_BYTES_MAX
 from service.datasets.rules.states import aside_key, partial_name, problems_name
-from service.kit import clock, logs, storage, work
+from service.kit import clock, logs, storage
 from service.kit.db import unit_of_work
-from service.kit.identity import WORKER, worker_for
+from service.kit.identity import worker_for
 from service.kit.settings import settings
-from service.kit.threads import each
+from service.kit.threads import one_by_one
 from service.kit.work import Claim
 
 log = logs.get(__name__)
 
 
 def read_ranges(ids: Sequence[UUID]) -> None:
-    """Read those of `ids` that are due and free, one after the other; each is claimed only when its turn has come."""
-    for one in ids:
-        with unit_of_work(WORKER) as session:
-            claims = work.claim(session, READ_RANGE, [one])
-        each(claims, _read_one)
+    """Read those of `ids` that are due and free, one after the other."""
+    one_by_one(READ_RANGE, ids, _read_one)
 
 
 def _read_one(claimed: Claim) -> None:
     with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
         order = ranges.begin(session, claimed)
     with logs.bound(dataset=str(order.dataset_id), team=str(claimed.team), range=order.number):
-        if claimed.attempts >= settings().attempts_max:  # the last: the dataset is to ask for a person, not the range
+        if claimed.attempts >= settings().attempts_max:  # the dataset is to ask for a person, not the range
             _give_up(order, f"a part of it was begun {claimed.attempts} times and never read to its end")
             return
         with damage_told(partial(_give_up, order)):

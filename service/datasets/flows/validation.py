@@ -26,11 +26,11 @@ from service.datasets.rules.digests import passing
 from service.datasets.rules.states import INCOMING, aside_key, partial_name, problems_name
 from service.datasets.rules.texts import languages
 from service.datasets.rules.whereabouts import Whereabouts
-from service.kit import clock, logs, storage, work
+from service.kit import clock, logs, storage
 from service.kit.db import unit_of_work
-from service.kit.identity import WORKER, worker_for
+from service.kit.identity import worker_for
 from service.kit.settings import settings
-from service.kit.threads import each
+from service.kit.threads import one_by_one
 from service.kit.work import Claim
 
 log = logs.get(__name__)
@@ -39,11 +39,8 @@ _UPLOAD_LASTS_AT_MOST: Final = timedelta(days=1)
 
 
 def validate(ids: Sequence[UUID]) -> None:
-    """Check those of `ids` that are due and free, one after the other; each is claimed only when its turn has come."""
-    for one in ids:
-        with unit_of_work(WORKER) as session:
-            claims = work.claim(session, VALIDATE, [one])
-        each(claims, _validate_one)
+    """Check those of `ids` that are due and free, one after the other."""
+    one_by_one(VALIDATE, ids, _validate_one)
 
 
 def sweep_uploads() -> None:
