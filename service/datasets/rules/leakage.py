@@ -1,10 +1,10 @@
 """Which examples two datasets share: what is trained on must not be measured on.
 
-A sketch is the 4,096 smallest hashes of a dataset's different examples, with the line of each (bottom-k, Cohen and
+A sketch is the 65,536 smallest hashes of a dataset's different examples, with the line of each (bottom-k, Cohen and
 Kaplan 2007). A hash is as good as a random number, and equal for equal examples in both datasets. So below a limit up
 to which both sketches are complete, nothing is missed; and if that limit is the share p of all numbers, then s shared
 hashes below it stand for about s / p shared examples, with a relative standard error of about 1 / √s. Two datasets of
-at most 4,096 different examples each are compared exactly.
+at most 65,536 different examples each are compared exactly.
 """
 
 import struct
@@ -15,7 +15,7 @@ from service.datasets.rules.hashes import Same
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EXAMPLES_MAX: Final = 4_096
+EXAMPLES_MAX: Final = 65_536
 _HEAD: Final = struct.Struct("<Q")  # how many different examples there are
 _ENTRY_BYTES: Final = 12
 _ALL: Final = 1 << 64
@@ -30,7 +30,7 @@ class Leak(NamedTuple):
 
 
 def sketch(same: Same) -> bytes:
-    """The sketch of a file: 48 KB at most."""
+    """The sketch of a file: 786 KB at most."""
     different, hashes, lines = same.smallest(EXAMPLES_MAX)
     return _HEAD.pack(different) + hashes.astype("<u8").tobytes() + lines.astype("<u4").tobytes()
 

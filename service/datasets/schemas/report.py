@@ -179,7 +179,7 @@ class LeakageView(BaseModel):
 
     validation: str
     examples: int | None = Field(description="How many. Null where they cannot be compared: see `unavailable`.")
-    exact: bool = Field(description="False where it is an estimate: one of the two has more than 4,096 examples.")
+    exact: bool = Field(description="False where it is an estimate: one of the two has more than 65,536 examples.")
     lines: list[SharedLines] = Field(description="The first 50 that are known.")
     unavailable: str | None = None
 
