@@ -1,8 +1,10 @@
 """A request thought through: what would be trained, where, and for how much. Reads only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -131,7 +133,7 @@ def resolve(session: Session, actor: Actor, request: JobRequest, at: datetime, *
     connection = connections.of_team(session, team)
     method = request.method
     base, start_from = bases.resolve(session, team, connection, at, model=request.model, method=method.type)
-    check_hyperparameters(base, method, as_sent)
+    check_hyperparameters(base, method, partial(legacy.place, as_sent))
     if method.type == "reinforcement" and request.validation_dataset is None and request.split is None:
         raise ValidationRequired(pointer="#/validation_dataset")
     dataset, validation = _dataset(session, team, request.dataset, "#/dataset"), None
@@ -154,16 +156,19 @@ def recipe_of(session: Session, job: Job, at: datetime) -> Recipe:
     team = tenants.team(session, job.team_id)
     connection = connections.find(session, ids.show("conn", job.connection_id))
     measured_on = job.validation_dataset_id
+    base = bases.trainable(session, team, connection.provider, at, model=job.base_model, method=job.method)
+    method = method_of(job)
+    check_hyperparameters(base, method, "#/method/hyperparameters/{}".format)
     return Recipe(
         team=team,
         connection=connection,
-        base=bases.trainable(session, team, connection.provider, at, model=job.base_model, method=job.method),
+        base=base,
         start_from=job.start_from,
         dataset=_usable(datasets.facts(session, job.team_id, job.dataset_id), "#/dataset"),
         validation=_usable(datasets.facts(session, job.team_id, measured_on), "#/validation_dataset")
         if measured_on
         else None,
-        method=method_of(job),
+        method=method,
         max_cost=job.max_cost,
     )
 
@@ -198,12 +203,12 @@ def _share(split: datasets.SplitRequest, examples: int) -> Decimal:
     return max(Decimal(0), 1 - Decimal(split.validation_count or 0) / max(1, examples))
 
 
-def check_hyperparameters(base: catalog.BaseModelFacts, method: Method, as_sent: JobRequest) -> None:
-    """Hold the method to the base model's ranges. Raises OptionUnsupported, blaming where the value stands as sent."""
+def check_hyperparameters(base: catalog.BaseModelFacts, method: Method, place: Callable[[str], str]) -> None:
+    """Hold the method to the base model's ranges. Raises OptionUnsupported, blaming the place of that name."""
     for name, allowed in base.ranges[method.type].items():
         value = getattr(method.hyperparameters, name)
         if value is not None and not allowed.takes(value):
-            where = legacy.place(as_sent, name)
+            where = place(name)
             raise OptionUnsupported(field=name, allowed=str(allowed), model=base.id, given=str(value), pointer=where)
 
 

@@ -95,10 +95,15 @@ def at_account(desk: Desk, account: str) -> None:
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def training_costs(price: str, *, provider: str = "emulator", start: datetime = _LONG_AGO) -> None:
-    """From `start` on a million tokens cost so much at this provider, which offers what the emulator does."""
+def training_costs(
+    price: str, *, provider: str = "emulator", start: datetime = _LONG_AGO, **changes: dict[str, Any]
+) -> None:
+    """From `start` on a million tokens cost so much at this provider, which offers what the emulator does.
+
+    `changes` are columns of its base models.
+    """
     (offer,) = (one for one in seed.offers() if one.models[0]["provider"] == "emulator")
-    models = [{**model, "provider": provider} for model in offer.models]
+    models = [{**model, "provider": provider, **changes} for model in offer.models]
     told = {"provider": provider, "amount": Decimal(price), "effective_from": start}
     prices = {one["model"]: {**one, **told} for one in offer.prices if one["meter"] == "training_tokens"}
     with unit_of_work(CLI) as session:

@@ -13,7 +13,14 @@ from service import catalog, connections, jobs, quotas
 from service.cli.local import LocalStack
 from service.datasets import flows as dataset_flows
 from service.jobs import flows, progress, repeats
-from service.jobs.errors import ConnectionNotYours, JobNotOver, NothingToRetry, NotMovable, NotRepeatable
+from service.jobs.errors import (
+    ConnectionNotYours,
+    JobNotOver,
+    NothingToRetry,
+    NotMovable,
+    NotRepeatable,
+    OptionUnsupported,
+)
 from service.jobs.models import Job
 from service.jobs.rules import State, seed_of
 from service.kit import ids, work
@@ -32,6 +39,7 @@ def world(quiet: LocalStack) -> None:
     """Training becomes dearer some day; and there is a provider nobody has chosen, where it costs far more."""
     training_costs("6", start=datetime(2026, 12, 1, tzinfo=UTC))
     training_costs(DEAR, provider="dear")
+    training_costs("3", provider="strict", hyperparameters={"supervised": {"batch_size": {"max": 2}}})
 
 
 @pytest.fixture
@@ -233,6 +241,16 @@ def test_a_job_that_waits_for_its_data_is_priced_where_it_was_moved_to(desk: Des
     taken = desk.row(job)
     assert (taken.state, taken.provider) == ("queued", "dear")
     assert taken.reserved == Decimal(DEAR) * taken.billed_tokens * taken.epochs_priced / 1_000_000
+
+
+def test_what_a_provider_does_not_take_is_not_moved_there(desk: Desk, dataset: UUID) -> None:
+    strict = an_account(f"strict-{desk.team.slug}", provider="strict")
+    job = desk.submit(dataset, **WHOLE)
+    with pytest.raises(OptionUnsupported) as refused:
+        moved(desk, job, strict)
+    assert refused.value.pointer == "#/method/hyperparameters/batch_size"
+    assert desk.row(job).connection_id == job.connection_id
+    assert moved(desk, desk.submit(dataset), strict).provider == "strict"
 
 
 def test_a_model_that_is_not_offered_there_cannot_be_trained_there(desk: Desk, dataset: UUID) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -139,17 +140,17 @@ def test_a_value_out_of_range_names_the_field_and_the_range(method: str, name: s
     extra = {"grader": EXACT} if method == "reinforcement" else {}
     asked = request(method={"type": method, "hyperparameters": {name: value}, **extra})
     with pytest.raises(OptionUnsupported) as refused:
-        check_hyperparameters(a_base(), asked.method, asked)
+        check_hyperparameters(a_base(), asked.method, partial(legacy.place, asked))
     assert refused.value.pointer == f"#/method/hyperparameters/{name}"
     assert refused.value.message == f"{name} must be {allowed} for base; {value} was given."
 
 
 def test_a_models_own_range_holds() -> None:
     asked = request(method={"hyperparameters": {"n_epochs": 11}})
-    check_hyperparameters(a_base(), asked.method, asked)
+    check_hyperparameters(a_base(), asked.method, partial(legacy.place, asked))
     strict: BaseModelFacts = replace(a_base(), hyperparameters={"supervised": {"n_epochs": {"max": 10}}})
     with pytest.raises(OptionUnsupported, match="from 1 to 10 for base; 11 was given"):
-        check_hyperparameters(strict, asked.method, asked)
+        check_hyperparameters(strict, asked.method, partial(legacy.place, asked))
 
 
 # --------------------------------------------------------------------------------------------------------- old names
@@ -207,7 +208,7 @@ def test_a_value_out_of_range_is_blamed_where_it_stands() -> None:
     sent = request(hyperparameters={"n_epochs": 99})
     modern, _ = legacy.modernised(sent)
     with pytest.raises(OptionUnsupported) as refused:
-        check_hyperparameters(a_base(), modern.method, sent)
+        check_hyperparameters(a_base(), modern.method, partial(legacy.place, sent))
     assert refused.value.pointer == "#/hyperparameters/n_epochs"
 
 
