@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from service.catalog import seed
 from service.catalog.models import BaseModel, Price
+from service.catalog.rules import STANDARD
 from service.kit.ids import new_id
 
 _MODEL_KEY: Final = ("provider", "id")
-_PRICE_KEY: Final = ("provider", "model", "meter", "effective_from")
+_PRICE_KEY: Final = ("provider", "model", "meter", "effective_from")  # of the standard tier, all the seed knows
 _PRICED: Final = ("amount", "unit_quantity", "currency")
 
 
@@ -40,7 +41,7 @@ def _upsert_models(session: Session, models: list[seed.Row]) -> None:
 def _add_prices(session: Session, prices: list[seed.Row]) -> None:
     session.execute(insert(Price).on_conflict_do_nothing(), [{"id": new_id(), **price} for price in prices])
     providers = {price["provider"] for price in prices}
-    book = session.scalars(select(Price).where(Price.provider.in_(providers)))
+    book = session.scalars(select(Price).where(Price.provider.in_(providers), Price.tier == STANDARD))
     known = {tuple(getattr(row, name) for name in _PRICE_KEY): row for row in book}
     for price in prices:
         row = known[tuple(price[name] for name in _PRICE_KEY)]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKeyConstraint, String, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,13 +34,17 @@ class BaseModel(Base):
 
 
 class Price(Base):
-    """What one meter of a model costs from an instant on, until the next row. Append-only: jobs and entries name it."""
+    """What one meter of a model costs from an instant on, until the next row. Append-only: jobs and entries name it.
+
+    `amount` is what we pay; `list_amount` what the provider's public list says, where that is another figure.
+    """
 
     __tablename__ = "prices"
     __table_args__ = (
-        UniqueConstraint("provider", "model", "meter", "effective_from"),
+        UniqueConstraint("provider", "model", "meter", "tier", "effective_from"),
         ForeignKeyConstraint(["provider", "model"], ["base_models.provider", "base_models.id"]),
         CheckConstraint("amount >= 0", name="amount"),
+        CheckConstraint("list_amount >= 0", name="list_amount"),
         CheckConstraint("unit_quantity > 0", name="unit_quantity"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -51,3 +55,7 @@ class Price(Base):
     amount: Mapped[Decimal] = mapped_column(money.column())
     currency: Mapped[str] = mapped_column(String(3))
     effective_from: Mapped[datetime]
+    tier: Mapped[str] = mapped_column(String(32), server_default="standard")
+    list_amount: Mapped[Decimal | None] = mapped_column(money.column())
+    created_by: Mapped[str] = mapped_column(String(64), server_default="seed")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from service.catalog import rules
 from service.catalog.errors import PriceUnknown, UnknownBaseModel
 from service.catalog.models import BaseModel, Price
-from service.catalog.rules import BaseModelFacts, PriceFacts
+from service.catalog.rules import STANDARD, BaseModelFacts, PriceFacts
 from service.catalog.schemas import BaseModelView
 
 
@@ -66,11 +66,12 @@ def trainable_models(session: Session, provider: str, at: datetime) -> list[Base
     return [one for one in offered(session, provider).values() if rules.is_trainable(one, day_of(at))]
 
 
-def price(session: Session, provider: str, model: str, meter: str, at: datetime) -> PriceFacts:
+def price(session: Session, provider: str, model: str, meter: str, at: datetime, *, tier: str = STANDARD) -> PriceFacts:
     """The price in force at that instant. `model` is a snapshot's id, not an alias. Raises PriceUnknown."""
     row = session.scalars(
         select(Price)
-        .where(Price.provider == provider, Price.model == model, Price.meter == meter, Price.effective_from <= at)
+        .where(Price.provider == provider, Price.model == model, Price.meter == meter, Price.tier == tier)
+        .where(Price.effective_from <= at)
         .order_by(Price.effective_from.desc())
         .limit(1)
     ).one_or_none()
@@ -93,7 +94,7 @@ def prices(
         found = found.where(Price.provider == provider)
     if model is not None:
         found = found.where(Price.model == model)
-    meters = (Price.provider, Price.model, Price.meter)
+    meters = (Price.provider, Price.model, Price.meter, Price.tier)
     rows = session.scalars(found.ext(distinct_on(*meters)).order_by(*meters, Price.effective_from.desc()))
     return [_price_facts(row) for row in rows]
 

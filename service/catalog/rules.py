@@ -10,12 +10,15 @@ from uuid import UUID
 from service.catalog import hyperparameters as named
 from service.catalog.errors import MethodUnsupported, ModelRetired, NotTrainable, TrainingClosed
 
+STANDARD: Final = "standard"
+"""The tier of a price where nothing else is said."""
 UNITS: Final[Mapping[str, Decimal]] = {
     "training_tokens": Decimal(1_000_000),
     "training_hours": Decimal(1),
     "input_tokens": Decimal(1_000_000),
     "cached_input_tokens": Decimal(1_000_000),
     "output_tokens": Decimal(1_000_000),
+    "hosting_hours": Decimal(1),
 }
 """Every meter, and for how much of it a price in the seed is."""
 
@@ -55,6 +58,8 @@ class PriceFacts:
     amount: Decimal
     currency: str
     effective_from: datetime
+    tier: str = STANDARD
+    list_amount: Decimal | None = None  # of the provider's public list, where that is another one
 
 
 def resolve(offered: Iterable[BaseModelFacts], name: str) -> BaseModelFacts | None:

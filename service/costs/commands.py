@@ -2,18 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from service import quotas
 from service.catalog import PriceFacts
-from service.costs import queries
-from service.costs.models import LedgerEntry
-from service.costs.rules import priced_quantity, quote
-from service.kit import ids, money
+from service.costs import posting, queries
+from service.costs.posting import Posting
+from service.costs.rules import quote
+from service.kit import money
 from service.tenants import TeamFacts
 
 
@@ -22,6 +20,7 @@ def charge_training(
     team: TeamFacts,
     *,
     job_id: UUID,
+    connection_id: UUID | None,
     provider: str,
     provider_job_id: str,
     base_model: str,
@@ -39,7 +38,8 @@ def charge_training(
     """
     if not provider_job_id:
         raise ValueError(f"job {job_id} has no provider job to be charged for")
-    quotas.lock(session, team.id, job_id)  # a second charge of this job waits here, then finds the first one's entry
+    posting.share_ledger(session)  # before any row: who wants the ledger alone must not wait for one we hold
+    held = quotas.lock(session, team.id, job_id)  # a second charge waits here, then finds the first one's entry
     ext_ref = f"charge:{provider}:{provider_job_id}"
     booked = queries.booked(session, team.id, ext_ref)
     if booked is not None:
@@ -50,46 +50,35 @@ def charge_training(
         return money.ZERO
     amount = quote(price, quantity)
     settlement = quotas.settle(session, team.id, job_id, amount, beside=beside)
-    session.execute(
-        insert(LedgerEntry).values(
-            id=ids.new_id(),
-            job_id=job_id,
-            kind="training" if price.meter == "training_tokens" else "training_time",
-            credit_account=f"provider:{provider}",
+    posting.post(
+        session,
+        team,
+        Posting(
+            kind="training",
+            meter=price.meter,
             amount=amount,
             charged_at=at,
-            budget_month=settlement.month,
             ext_ref=ext_ref,
+            provider=provider,
+            description=f"Fine-tuning of {base_model} {_measured(price, quantity)}, {provider} job {provider_job_id}",
             quantity=quantity,
+            price=price,
+            estimated=money.ZERO if beside else held,
+            accrued=accrued,
+            budget_month=settlement.month,
+            job_id=job_id,
+            connection_id=connection_id,
+            provider_job_id=provider_job_id,
             base_model=base_model,
             model=model,
-            description=f"Fine-tuning of {base_model} {_measured(price, quantity)}, {provider} job {provider_job_id}",
-            accrued=accrued,
-            **_as_of_now(team, price),
-        )
+        ),
+        at=at,
     )
     return amount
 
 
 def _measured(price: PriceFacts, quantity: int) -> str:
     return f"on {quantity} tokens" if price.meter == "training_tokens" else f"for {quantity} seconds"
-
-
-def _as_of_now(team: TeamFacts, price: PriceFacts) -> dict[str, Any]:
-    """What an entry copies, so that it explains itself whatever is renamed or repriced later."""
-    return {
-        "team_id": team.id,
-        "debit_account": f"team:{team.slug}:training",
-        "team_slug": team.slug,
-        "team_name": team.name,
-        "cost_center": team.cost_center,
-        "product": team.product,
-        "environment": team.environment,
-        "price_id": price.id,
-        "unit_price": price.amount,
-        "unit_quantity": priced_quantity(price),
-        "currency": price.currency,
-    }
 
 
 def release(session: Session, team_id: UUID, job_id: UUID) -> None:

@@ -48,10 +48,10 @@ def _moved(period: Period, team_id: UUID | None) -> CompoundSelect[*tuple[Any, .
         LedgerEntry.job_id.label("job"),
         literal(money.ZERO, money.column()).label("reserved"),
         LedgerEntry.amount.label("settled"),
-        case((LedgerEntry.kind == "training", LedgerEntry.quantity), else_=0).label(
+        case((LedgerEntry.meter == "training_tokens", LedgerEntry.quantity), else_=0).label(
             "quantity"
         ),  # only tokens add up to tokens
-    ).where(LedgerEntry.charged_at >= period.start, LedgerEntry.charged_at < period.end)
+    ).where(LedgerEntry.posted_on >= period.start.date(), LedgerEntry.posted_on < period.end.date())
     if team_id is not None:
         settled = settled.where(LedgerEntry.team_id == team_id)
     held = quotas.held_in(period.month, team_id).subquery()

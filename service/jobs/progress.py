@@ -63,6 +63,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
         session,
         tenants.team(session, job.team_id),
         job_id=job.id,
+        connection_id=job.connection_id,
         provider=job.provider,
         provider_job_id=job.provider_job_id or "",
         base_model=job.base_model,

@@ -10,6 +10,7 @@ the team's own, else the platform's, else a default of the code; zero denies, an
 """
 
 from service.quotas.commands import (
+    adjust,
     change,
     count_job,
     lock,
@@ -46,7 +47,7 @@ from service.quotas.schemas import BudgetSet, BudgetView, LimitsSet, LimitsView
 __all__ = [
     "BudgetExceeded", "BudgetSet", "BudgetView", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView",
     "ModelNotAllowed", "NotAllowed", "Settlement", "Share", "StorageLimitReached", "TrainingMethodNotAllowed",
-    "begins_at", "budget", "change", "check_job", "check_storage", "count_job", "held_in", "limits", "lock",
+    "adjust", "begins_at", "budget", "change", "check_job", "check_storage", "count_job", "held_in", "limits", "lock",
     "lock_storage", "month_of", "next_month", "release", "reserve", "set_budget", "set_platform_limits",
     "set_team_limits", "settle", "shares", "show_limits", "show_platform_limits",
 ]  # fmt: skip

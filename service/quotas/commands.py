@@ -104,9 +104,9 @@ def change(session: Session, team: TeamFacts, job_id: UUID, amount: Decimal, *, 
         raise _refusal(queries.budget(session, team, at), more)
 
 
-def lock(session: Session, team_id: UUID, job_id: UUID) -> None:
-    """Let nobody else settle or release the job's reservation before this transaction ends."""
-    session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE)
+def lock(session: Session, team_id: UUID, job_id: UUID) -> Decimal:
+    """Let nobody else settle or release the job's reservation before this transaction ends; what was held by it."""
+    return session.get_one(Reservation, (team_id, job_id), **_FOR_UPDATE).amount
 
 
 def settle(session: Session, team_id: UUID, job_id: UUID, actual: Decimal, *, beside: bool = False) -> Settlement:
@@ -136,6 +136,15 @@ def release(session: Session, team_id: UUID, job_id: UUID) -> None:
     if row is not None and row.state == "held":
         row.state, row.ended_at = "released", func.now()
         _move(session, row, freed=row.amount, spent=money.ZERO)
+
+
+def adjust(session: Session, team_id: UUID, month: date, amount: Decimal) -> None:
+    """Count a correction, up or down, as spent in the month. Only `costs` calls this, with the entry it books."""
+    session.execute(
+        update(BudgetMonth)
+        .where(BudgetMonth.team_id == team_id, BudgetMonth.month == month)
+        .values(spent=BudgetMonth.spent + amount)
+    )
 
 
 def count_job(session: Session, team: TeamFacts, at: datetime) -> None:

@@ -30,6 +30,7 @@ def charge(team: TeamFacts, job_id: UUID, tokens: int, **facts: Any) -> Decimal:
 def charge_in(session: Session, team: TeamFacts, job_id: UUID, tokens: int, **facts: Any) -> Decimal:
     """The same in the caller's transaction."""
     told: dict[str, Any] = {
+        "connection_id": None,
         "provider": "openai",
         "provider_job_id": f"ftjob-{uuid4().hex}",
         "base_model": MODEL,

@@ -34,13 +34,19 @@ def test_an_entry_says_everything_as_of_that_day() -> None:
     job_id, price = hold(team, "10", at=datetime(2026, 10, 31, 18, tzinfo=UTC)), a_price()
     charge(team, job_id, 86_120, provider_job_id=f"ftjob-{team.slug}", model="ft:x", accrued=True, price=price)
     (entry,) = ledger(team)
-    assert entry | {"id": 0} == {
-        "id": 0, "team_id": team.id, "job_id": job_id, "kind": "training",
+    assert entry["seq"] > 0
+    assert entry["recorded_at"].tzinfo is not None
+    assert entry | {"id": 0, "seq": 0, "recorded_at": AT} == {
+        "id": 0, "seq": 0, "recorded_at": AT, "team_id": team.id, "job_id": job_id,
+        "kind": "training", "meter": "training_tokens",
         "debit_account": f"team:{team.slug}:training", "credit_account": "provider:openai",
         "amount": Decimal("0.25836"), "currency": "USD", "charged_at": AT,
         "budget_month": date(2026, 11, 1),  # the reservation's: it was November in Tokyo
         "ext_ref": f"charge:openai:ftjob-{team.slug}",
         "price_id": price.id, "unit_price": Decimal(3), "unit_quantity": Decimal(1_000_000), "quantity": 86_120,
+        "posted_on": AT.date(), "list_unit_price": None, "estimated": Decimal(10), "provider": "openai",
+        "connection_id": None, "provider_job_id": f"ftjob-{team.slug}", "version_id": None, "corrects": None,
+        "reason": None, "booked_by": "worker",
         "base_model": MODEL, "model": "ft:x", "accrued": True,
         "description": f"Fine-tuning of {MODEL} on 86120 tokens, openai job ftjob-{team.slug}",
         "team_slug": team.slug, "team_name": "Lighthouse", "cost_center": "CC-1", "product": "Harbour",
@@ -54,8 +60,8 @@ def test_training_paid_by_the_hour_is_booked_by_the_second_and_is_no_tokens() ->
         price = catalog.price(session, "openai", "o4-mini-2025-04-16", "training_hours", AT)
     assert charge(team, hold(team, "150"), 4_500, price=price) == 125
     (entry,) = ledger(team)
-    assert (entry["kind"], entry["quantity"], entry["unit_price"], entry["unit_quantity"]) == (
-        "training_time", 4_500, Decimal(100), Decimal(3_600),
+    assert (entry["meter"], entry["quantity"], entry["unit_price"], entry["unit_quantity"]) == (
+        "training_hours", 4_500, Decimal(100), Decimal(3_600),
     )  # fmt: skip
     assert entry["amount"] == entry["quantity"] * entry["unit_price"] / entry["unit_quantity"]
     assert "for 4500 seconds" in entry["description"]
@@ -164,8 +170,9 @@ def test_a_charge_that_fails_later_in_its_transaction_leaves_nothing() -> None:
 
 
 _COPY = """
-    INSERT INTO ledger_entries
-    SELECT (jsonb_populate_record(entry, jsonb_build_object('id', CAST(:id AS uuid), 'team_id', CAST(:team AS uuid),
+    INSERT INTO ledger_entries OVERRIDING SYSTEM VALUE
+    SELECT (jsonb_populate_record(entry, jsonb_build_object('id', CAST(:id AS uuid), 'seq', -1,
+        'team_id', CAST(:team AS uuid),
         'job_id', CAST(:job AS uuid), 'ext_ref', coalesce(CAST(:ref AS text), entry.ext_ref)))).*
     FROM ledger_entries entry WHERE team_id = :source
 """

@@ -68,7 +68,8 @@ I3: Final = Invariant(
       SELECT team_id, month, coalesce(sum(amount) FILTER (WHERE state = 'held'), 0) AS held, bool_or(overrun) AS overrun
       FROM reservations GROUP BY team_id, month
     ), booked AS (
-      SELECT team_id, budget_month AS month, sum(amount) AS booked FROM ledger_entries GROUP BY team_id, budget_month
+      SELECT team_id, budget_month AS month, sum(amount) AS booked FROM ledger_entries
+      GROUP BY team_id, budget_month
     ), sums AS (
       SELECT b.*, coalesce(h.held, 0) AS held, coalesce(l.booked, 0) AS booked, coalesce(h.overrun, false) AS overrun
       FROM budget_months b LEFT JOIN held h USING (team_id, month) LEFT JOIN booked l USING (team_id, month)
@@ -102,7 +103,8 @@ I5: Final = Invariant(
     SELECT format('%s is booked %s times', ext_ref, count(*)) FROM ledger_entries GROUP BY ext_ref HAVING count(*) > 1
     UNION ALL
     SELECT format('%s: %s is not %s at %s for %s', ext_ref, amount, quantity, unit_price, unit_quantity)
-    FROM ledger_entries WHERE amount < 0 OR abs(amount - unit_price * quantity / unit_quantity) > 0.0000000001
+    FROM ledger_entries
+    WHERE kind <> 'adjustment' AND abs(amount - unit_price * quantity / unit_quantity) > 0.0000000001
     UNION ALL
     SELECT 'the ledger could be rewritten' WHERE 2 > (
       SELECT count(*) FROM pg_trigger

@@ -155,8 +155,8 @@ def test_a_bill_booked_twice_is_found(good: World) -> None:
     found = good.judged(
         "ALTER TABLE ledger_entries DROP CONSTRAINT uq_ledger_entries_ext_ref",
         "CREATE TEMP TABLE copied ON COMMIT DROP AS SELECT * FROM ledger_entries",
-        "UPDATE copied SET id = gen_random_uuid()",
-        "INSERT INTO ledger_entries SELECT * FROM copied",
+        "UPDATE copied SET id = gen_random_uuid(), seq = seq + 1000000",
+        "INSERT INTO ledger_entries OVERRIDING SYSTEM VALUE SELECT * FROM copied",
     )
     assert found["I5"]
     assert found["I3"]

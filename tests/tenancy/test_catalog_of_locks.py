@@ -20,7 +20,8 @@ from service.cli.local import LocalStack
 
 REVIEWED: Final = Path(__file__).with_name("privileges.txt")
 APPEND_ONLY: Final = {
-    "audit_entries", "events", "job_checkpoints", "job_events", "job_metrics", "ledger_entries", "prices",
+    "audit_entries", "events", "job_checkpoints", "job_events", "job_metrics", "ledger_entries", "period_seals",
+    "prices",
 }  # fmt: skip
 ALEMBICS_OWN: Final = "alembic_version"  # which schema this is; no role of the service may so much as read it
 # A team's value, or nothing: the setting is absent in a fresh session and empty after a transaction that had it.
@@ -32,6 +33,7 @@ UNIQUE_ACROSS_TEAMS: Final = {
     "uq_jobs_submit_key": "ours, made of the job's id: the one name of the job at a provider that teams share",
     "uq_jobs_connection_id_provider_job_id": "given by the provider: one job there is one job here, in whatever team",
     "uq_ledger_entries_ext_ref": "made of the provider's id: no bill is booked twice, in whatever team",
+    "uq_ledger_entries_seq": "counted by the database: the order of all entries",
 }
 
 Row = tuple[Any, ...]
@@ -39,7 +41,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Relation:
-    """What lies in the schema, bar indexes and what is Alembic's own."""
+    """What lies in the schema, bar indexes, counters and what is Alembic's own."""
 
     name: str
     is_table: bool
@@ -65,7 +67,8 @@ class Catalog:
             SELECT relname, relkind IN ('r', 'p'), relowner::regrole::text, relrowsecurity, relforcerowsecurity,
                    EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid),
                    EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'team_id')
-            FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I') AND relname <> %s
+            FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I', 'S') AND relname <> %s
             """,
             ALEMBICS_OWN,
         )

@@ -175,6 +175,7 @@ def _charge(connection_id: UUID, owner: _Owner, remote: RemoteJob, quantity: int
                 session,
                 tenants.team(session, owner.team),
                 job_id=owner.job,
+                connection_id=connection_id,
                 provider=job.provider,
                 provider_job_id=remote.id,
                 base_model=job.base_model,
