@@ -35,9 +35,7 @@ def submit(
     warnings += cautions.of_request(modern, base=base.id, shutdown=base.shutdown_date, at=at)
     job = _job(actor, modern, recipe, warnings)
     job.origin, job.origin_id = origin or (None, None)
-    datasets.hold(session, job.team_id, job.dataset_id, job.id, pointer="#/dataset")
-    if job.validation_dataset_id is not None:
-        datasets.hold(session, job.team_id, job.validation_dataset_id, job.id, pointer="#/validation_dataset")
+    _hold_data(session, job)
     session.add(job)
     session.flush()
     audit.record(
@@ -66,6 +64,15 @@ def _check_names(request: JobRequest) -> None:
         registry.check_name(request.register_as.name, pointer="#/register/name")
         if request.register_as.alias is not None:
             registry.check_name(request.register_as.alias, pointer="#/register/alias")
+
+
+def _hold_data(session: Session, job: Job) -> None:
+    """Both files in the order of their ids, as whoever erases takes them: then nobody waits in a circle."""
+    files = {job.dataset_id: "#/dataset"}
+    if job.validation_dataset_id is not None:
+        files.setdefault(job.validation_dataset_id, "#/validation_dataset")
+    for dataset_id in sorted(files):
+        datasets.hold(session, job.team_id, dataset_id, job.id, pointer=files[dataset_id])
 
 
 def _cut(session: Session, actor: Actor, recipe: planning.Recipe, split: datasets.SplitRequest) -> planning.Recipe:

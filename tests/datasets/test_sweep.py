@@ -46,7 +46,8 @@ def unfinished(folder: Path, key: str) -> Path:
 
 
 def test_what_was_being_written_is_swept_and_erased_too(database: LocalStack) -> None:
-    asyncio.run(storage.write("datasets/b/whole", one_byte()))
+    for whole in ("datasets/b/whole", "datasets/nobodys"):
+        asyncio.run(storage.write(whole, one_byte()))
     folder = Path(database.folder / "objects")
     keys = ("incoming/b/old", "incoming/b/young", "datasets/b/old", "datasets/b/young")
     left = [unfinished(folder, key) for key in keys]

@@ -70,7 +70,7 @@ def _owner(key: str) -> UUID | None:
     """Whose the object is, by `aside_key`; None of those that earlier releases put elsewhere."""
     try:
         return UUID(key.split("/")[2])
-    except ValueError:
+    except (IndexError, ValueError):
         return None
 
 
