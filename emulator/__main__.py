@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from emulator.app import create_app
+from emulator.clock import moment
 from emulator.config import DEFAULT_ORG, DEFAULT_SPEED, Config
 from emulator.scenario import BadScenario, Scenario, load
 from emulator.server import serve
@@ -25,6 +26,9 @@ def main(  # noqa: PLR0917 - one parameter per option
     port_file: Annotated[Path | None, typer.Option(help="Where to write the port once it accepts connections.")] = None,
     speed: Annotated[
         float | None, typer.Option(min=0, help="Virtual seconds per real second (60); 0 freezes the clock.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Where its clock begins, as 2026-10-01 or 2026-10-01T08:00:00Z (now).")
     ] = None,
     log: Annotated[Path | None, typer.Option(help="Append every effect to this file, a line of JSON each.")] = None,
     org: Annotated[str | None, typer.Option(help="The organisation in model names and headers (acme).")] = None,
@@ -41,6 +45,7 @@ def main(  # noqa: PLR0917 - one parameter per option
     config = Config(
         org=org or described.org or DEFAULT_ORG,
         speed=next(one for one in (speed, described.speed, DEFAULT_SPEED) if one is not None),
+        start=described.start if start is None else _moment(start),
         keys=keys,
         log=log,
     )
@@ -72,6 +77,13 @@ def _key_and_project(given: str) -> tuple[str, str]:
     if not key or not project:
         raise typer.BadParameter(f"'{given}' is not of the form sk-…=project")
     return key, project
+
+
+def _moment(given: str) -> float:
+    try:
+        return moment(given)
+    except ValueError:
+        raise typer.BadParameter(f"'{given}' is no day and no instant") from None
 
 
 def _load_tokenizers() -> None:

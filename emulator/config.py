@@ -16,11 +16,13 @@ class Config:
     """How one emulator differs from another; everything here is fixed for the life of the process.
 
     `speed` is virtual seconds per real second (0 freezes the clock: it then moves by the control API only).
+    `start` is the virtual unix time it begins at, the real one where None.
     `patience_seconds` (real) is how long a read waits for a file still being studied before it says "validating_files".
     """
 
     org: str = DEFAULT_ORG
     speed: float = DEFAULT_SPEED
+    start: float | None = None
     keys: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
     patience_seconds: float = 2.0

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from emulator.clock import moment
 from emulator.config import DEFAULT_PROJECT
 from emulator.errors import ApiError
 from emulator.fates import Fate
@@ -33,6 +34,7 @@ class Scenario:
     """What a file describes; None where it says nothing and the command line or the default holds."""
 
     speed: float | None = None
+    start: float | None = None
     org: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
@@ -116,6 +118,13 @@ def _amount(value: Any) -> float:
     return float(value)
 
 
+def _moment(value: Any) -> float:
+    try:
+        return moment(value)
+    except ValueError:
+        raise _Wrong("must be a day or an instant, as 2026-10-01 or 2026-10-01T08:00:00Z") from None
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise _Wrong("must be a text")
@@ -153,6 +162,7 @@ def _by_control(read: Callable[[dict[str, Any]], Any], value: Any, *place: int) 
 
 _SECTIONS: dict[str, Callable[[Any], Any]] = {
     "speed": _amount,
+    "start": _moment,
     "org": _name,
     "keys": _keys,
     "settings": lambda value: _by_control(Settings().changed, value),

@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.clock = Clock(config.speed)
+        self.clock = Clock(config.speed, config.start)
         self.settings = Settings()
         self.keys = config.projects_by_key
         self.files: dict[str, StoredFile] = {}

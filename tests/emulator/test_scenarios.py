@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import openai
@@ -46,8 +47,12 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("start: yesterday", "w.yaml:1: start: must be a day or an instant"),
         ("speed: fast", "w.yaml:1: speed: must be a number, 0 or above"),
-        ("speed: 1\nweather: bad", "w.yaml:2: weather: unknown section; there are: speed, org, keys, settings, faults"),
+        (
+            "speed: 1\nweather: bad",
+            "w.yaml:2: weather: unknown section; there are: speed, start, org, keys",
+        ),
         ("keys:\n  sk-a: 7", "w.yaml:2: keys.sk-a: must be a key and the project it belongs to"),
         (
             "settings:\n  # why\n  list_lag_seconds: -1",
@@ -84,3 +89,15 @@ def test_the_command_refuses_a_wrong_file_at_once(tmp_path: Path) -> None:
         done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         assert told in done.stderr
+
+
+@pytest.mark.parametrize("given", ["2026-10-01", "2026-10-01T00:00:00Z", "2026-10-01 02:00:00+02:00"])
+def test_a_world_may_begin_in_another_month(given: str, tmp_path: Path) -> None:
+    scenario = tmp_path / "october.yaml"
+    scenario.write_text(f"start: {given}\n")
+    begins = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
+    for options in (("--scenario", str(scenario)), ("--start", given)):
+        with Emulator(*options) as world:
+            assert world.ask("/clock")["now"] == begins
+            world.advance(60)
+            assert world.ask("/clock")["now"] == begins + 60
