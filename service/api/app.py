@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from service.api import (
+    adjustments,
     approvals,
     attention,
     budgets,
@@ -51,7 +52,7 @@ ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
-    models.router, provider_webhooks.router, explain.router, attention.router, health.router,
+    adjustments.router, models.router, provider_webhooks.router, explain.router, attention.router, health.router,
 )  # fmt: skip
 
 

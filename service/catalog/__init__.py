@@ -12,9 +12,11 @@ from service.catalog.errors import (
     PriceUnknown,
     TrainingClosed,
     UnknownBaseModel,
+    UnknownProvider,
 )
 from service.catalog.queries import (
     base_model,
+    check_provider,
     list_base_models,
     price,
     price_by_id,
@@ -29,7 +31,7 @@ from service.catalog.seed import trainable_offline
 
 __all__ = [
     "BaseModelFacts", "BaseModelView", "MethodUnsupported", "ModelRetired", "NotTrainable", "PriceChanged",
-    "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "base_model",
-    "list_base_models", "load_seed", "price", "price_by_id", "prices", "snapshots", "trainable", "trainable_models",
-    "trainable_offline",
+    "PriceFacts", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "UnknownProvider", "base_model",
+    "check_provider", "list_base_models", "load_seed", "price", "price_by_id", "prices", "snapshots", "trainable",
+    "trainable_models", "trainable_offline",
 ]  # fmt: skip

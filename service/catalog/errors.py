@@ -9,6 +9,12 @@ class UnknownBaseModel(Invalid):
     code = "base_model_unknown"
 
 
+class UnknownProvider(Invalid):
+    """There is no provider {provider!r}; those there are: {known}."""
+
+    code = "provider_unknown"
+
+
 class NotTrainable(Invalid):
     """{model} cannot be fine-tuned at {provider}; {advice}."""
 

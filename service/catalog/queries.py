@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from service.catalog import rules
-from service.catalog.errors import PriceUnknown, UnknownBaseModel
+from service.catalog.errors import PriceUnknown, UnknownBaseModel, UnknownProvider
 from service.catalog.models import BaseModel, Price
 from service.catalog.rules import STANDARD, BaseModelFacts, PriceFacts
 from service.catalog.schemas import BaseModelView
@@ -20,6 +20,13 @@ def offered(session: Session, provider: str) -> dict[str, BaseModelFacts]:
     """Every snapshot of the provider by its id, retired ones too."""
     rows = session.scalars(select(BaseModel).where(BaseModel.provider == provider).order_by(BaseModel.id))
     return {row.id: _model_facts(row) for row in rows}
+
+
+def check_provider(session: Session, provider: str, *, pointer: str) -> None:
+    """Raises UnknownProvider where no base model is of that one."""
+    known = session.scalars(select(BaseModel.provider).distinct().order_by(BaseModel.provider)).all()
+    if provider not in known:
+        raise UnknownProvider(provider=provider, known=", ".join(known), pointer=pointer)
 
 
 def base_model(session: Session, provider: str, model: str) -> BaseModelFacts:

@@ -5,14 +5,16 @@ are only ever added, by privilege and by trigger; no bill of a provider is booke
 amount is its quantity at its unit price, both written on it; a report's total is the sum of its rows.
 """
 
+from service.costs.adjusting import Adjustment, adjust, owner_of
 from service.costs.commands import charge_training, release
-from service.costs.errors import BadPeriod, UnknownGroup
+from service.costs.errors import AlreadyBooked, BadChargeDay, BadPeriod, UnknownEntry, UnknownGroup
 from service.costs.exports import as_csv
 from service.costs.queries import report
 from service.costs.rules import GROUPS, Period, groups, period, quote
-from service.costs.schemas import CostReport
+from service.costs.schemas import AdjustmentRequest, AdjustmentView, CostReport
 
 __all__ = [
-    "GROUPS", "BadPeriod", "CostReport", "Period", "UnknownGroup", "as_csv", "charge_training", "groups", "period",
-    "quote", "release", "report",
+    "GROUPS", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay", "BadPeriod",
+    "CostReport", "Period", "UnknownEntry", "UnknownGroup", "adjust", "as_csv", "charge_training",
+    "groups", "owner_of", "period", "quote", "release", "report",
 ]  # fmt: skip

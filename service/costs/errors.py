@@ -1,6 +1,6 @@
 """What a caller can do about a report that cannot be made."""
 
-from service.kit.errors import Invalid
+from service.kit.errors import Conflict, Invalid, NotFound
 
 
 class UnknownGroup(Invalid):
@@ -13,3 +13,21 @@ class BadPeriod(Invalid):
     """{period!r} is not a month: give one as YYYY-MM, for example 2026-11."""
 
     code = "bad_period"
+
+
+class UnknownEntry(NotFound):
+    """There is no ledger entry {entry!r}."""
+
+    code = "ledger_entry_not_found"
+
+
+class BadChargeDay(Invalid):
+    """An adjustment cannot be charged at {at}: give an instant from 2000 on that is not in the future."""
+
+    code = "charge_day_invalid"
+
+
+class AlreadyBooked(Conflict):
+    """{ext_ref!r} is in the ledger already, for something else. Nothing was booked."""
+
+    code = "already_booked"

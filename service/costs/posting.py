@@ -72,17 +72,25 @@ def post(session: Session, team: TeamFacts | None, posting: Posting, *, at: date
     return entry
 
 
+def is_closed(session: Session, day: date) -> bool:
+    """Whether nothing more may count on that day. It stays so while this transaction shares the ledger."""
+    return day.replace(day=1) in _closed(session, {day})
+
+
 def _counts_on(session: Session, charged_at: datetime, at: datetime) -> date:
     """The day of the charge, else of the booking, else today: the first that lies in no closed month."""
     days = [moment.astimezone(UTC).date() for moment in (charged_at, at, clock.now())]
-    closed = set(
+    closed = _closed(session, set(days))
+    return next((day for day in days if day.replace(day=1) not in closed), days[0])
+
+
+def _closed(session: Session, days: set[date]) -> set[date]:
+    months = {day.replace(day=1) for day in days}
+    return set(
         session.scalars(
-            select(BillingPeriod.month).where(
-                BillingPeriod.month.in_({day.replace(day=1) for day in days}), BillingPeriod.state == "closed"
-            )
+            select(BillingPeriod.month).where(BillingPeriod.month.in_(months), BillingPeriod.state == "closed")
         )
     )
-    return next((day for day in days if day.replace(day=1) not in closed), days[0])
 
 
 def _facts(posting: Posting) -> dict[str, Any]:

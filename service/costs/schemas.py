@@ -1,11 +1,16 @@
 """The cost report."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from service.kit import money
+from service.costs.models import LedgerEntry
+from service.kit import ids, money
+from service.kit.bodies import Body, Instant
+
+_SIGNED: Final = r"^-?[0-9]{1,9}(\.[0-9]{1,10})?$"
 
 
 class ReportPeriod(BaseModel):
@@ -64,3 +69,86 @@ class CostReport(BaseModel):
     currency: str = Field(description="ISO 4217.", examples=["USD"])
     rows: list[CostRow]
     total: CostTotal
+
+
+def _moves_something(text: str) -> str:
+    if not Decimal(text):
+        raise ValueError("an adjustment of nothing is none")
+    return text
+
+
+class AdjustmentRequest(Body):
+    """An amount to book, with the reason: against an entry (`corrects`), or on a team (`team`, null: nobody's)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "corrects": "entry_01kagdwa5ye0h8m9c6j7t5a3xq",
+                    "amount": "-0.4306",
+                    "reason": "Credit note 2026-118: the job was billed twice",
+                },
+                {
+                    "team": "support-bot",
+                    "provider": "openai",
+                    "amount": "12.50",
+                    "reason": "Share of the support contract",
+                },
+            ]
+        }
+    )
+    amount: Annotated[str, Field(pattern=_SIGNED), AfterValidator(_moves_something)] = Field(
+        description="A decimal string in the platform's currency; what is below zero is given back."
+    )
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    corrects: str | None = Field(
+        None, description="Id of the entry it corrects: the same owner, job, model and day of charge."
+    )
+    team: str | None = Field(None, description="Slug or id of the team that is charged; null: unallocated.")
+    provider: str | None = Field(None, max_length=32, description="Whose invoice it is about.", examples=["openai"])
+    base_model: str | None = Field(None, max_length=100)
+    model: str | None = Field(None, max_length=200, description="The fine-tuned model.")
+    charged_at: Instant | None = Field(None, description="When what it is about was charged; absent: now.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        told = self.model_fields_set - {"amount", "reason"}
+        if self.corrects is not None and told != {"corrects"}:
+            raise ValueError("what corrects an entry takes everything but amount and reason from it")
+        if self.corrects is None and ("team" not in told or self.provider is None):
+            raise ValueError("give `corrects`, or `team` and `provider`; a team of null is unallocated")
+        return self
+
+
+class AdjustmentView(BaseModel):
+    """An entry of the ledger that somebody decided on."""
+
+    object: Literal["adjustment"] = "adjustment"
+    id: str = Field(description="The entry's.", examples=["entry_01kagdwb7c8f5t2m4n6p8q0rsv"])
+    team: str | None = Field(description="Slug of the team as of the charge; null: unallocated.")
+    amount: money.Amount
+    currency: str = Field(description="ISO 4217.", examples=["USD"])
+    reason: str
+    corrects: str | None
+    charged_at: datetime
+    posted_on: date = Field(
+        description="The day (UTC) it counts in reports: that of the charge, unless that month is closed."
+    )
+    budget_month: str | None = Field(description="The month of the team's budget it counts in; null: none pays it.")
+    booked_by: str
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> Self:
+        """The entry as shown."""
+        return cls(
+            id=ids.show("entry", entry.id),
+            team=entry.team_slug,
+            amount=entry.amount,
+            currency=entry.currency,
+            reason=entry.reason or "",
+            corrects=ids.show("entry", entry.corrects) if entry.corrects else None,
+            charged_at=entry.charged_at,
+            posted_on=entry.posted_on,
+            budget_month=f"{entry.budget_month:%Y-%m}" if entry.budget_month else None,
+            booked_by=entry.booked_by,
+        )

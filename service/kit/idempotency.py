@@ -72,9 +72,7 @@ def once(
     """
     if key is None:
         return Outcome(do(), replayed=False)
-    key = key.strip('"')  # the draft's structured-field string; most clients send it bare
-    if not 1 <= len(key) <= LENGTH_MAX or not (key.isascii() and key.isprintable()):
-        raise BadKey
+    key = checked(key)
     fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).digest()
     is_first = _take(session, team_id, key, fingerprint)
     where = (IdempotencyKey.team_id == team_id, IdempotencyKey.key == key)
@@ -86,6 +84,14 @@ def once(
     answer = do()
     session.execute(update(IdempotencyKey).where(*where).values(answer=answer))
     return Outcome(answer, replayed=False)
+
+
+def checked(key: str) -> str:
+    """The key without the quotes of the draft's structured-field string; most clients send it bare. Raises BadKey."""
+    key = key.strip('"')
+    if not 1 <= len(key) <= LENGTH_MAX or not (key.isascii() and key.isprintable()):
+        raise BadKey
+    return key
 
 
 def _take(session: Session, team_id: UUID, key: str, fingerprint: bytes) -> bool:

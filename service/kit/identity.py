@@ -40,6 +40,10 @@ class Actor:
         """The same caller locked into one team: how an operator changes what is a team's."""
         return replace(self, db_role=DbRole.TEAM, team_id=team_id)
 
+    def for_nobody(self) -> "Actor":
+        """The same caller where no team owns what is written: how finance books what is unallocated."""
+        return replace(self, db_role=DbRole.OPERATOR, team_id=None)
+
 
 WORKER = Actor(db_role=DbRole.WORKER, name="worker")
 AUTH = Actor(db_role=DbRole.AUTH, name="auth")

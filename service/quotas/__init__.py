@@ -15,6 +15,7 @@ from service.quotas.commands import (
     count_job,
     lock,
     lock_storage,
+    open_month,
     release,
     reserve,
     set_budget,
@@ -48,6 +49,6 @@ __all__ = [
     "BudgetExceeded", "BudgetSet", "BudgetView", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView",
     "ModelNotAllowed", "NotAllowed", "Settlement", "Share", "StorageLimitReached", "TrainingMethodNotAllowed",
     "adjust", "begins_at", "budget", "change", "check_job", "check_storage", "count_job", "held_in", "limits", "lock",
-    "lock_storage", "month_of", "next_month", "release", "reserve", "set_budget", "set_platform_limits",
+    "lock_storage", "month_of", "next_month", "open_month", "release", "reserve", "set_budget", "set_platform_limits",
     "set_team_limits", "settle", "shares", "show_limits", "show_platform_limits",
 ]  # fmt: skip

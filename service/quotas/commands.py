@@ -138,6 +138,13 @@ def release(session: Session, team_id: UUID, job_id: UUID) -> None:
         _move(session, row, freed=row.amount, spent=money.ZERO)
 
 
+def open_month(session: Session, team: TeamFacts, at: datetime) -> date | None:
+    """The team's month of that instant, with its row to book in; None: without a budget no month of it pays."""
+    month = rules.month_of(at, team.time_zone)
+    _open(session, team.id, month)
+    return session.scalar(select(BudgetMonth.month).where(BudgetMonth.team_id == team.id, BudgetMonth.month == month))
+
+
 def adjust(session: Session, team_id: UUID, month: date, amount: Decimal) -> None:
     """Count a correction, up or down, as spent in the month. Only `costs` calls this, with the entry it books."""
     session.execute(

@@ -35,7 +35,10 @@ _VIEWER: Final = _RESOLVER | {
 }  # fmt: skip
 _MEMBER: Final = _VIEWER | {"datasets:write", "datasets:content", "jobs:write", "models:write"}
 _ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
-_FINANCE: Final = frozenset({"me:read", "teams:read", "budgets:read", "catalog:read", "costs:read"})
+_FINANCE: Final = frozenset({
+    "me:read", "teams:read", "budgets:read", "catalog:read", "costs:read", "costs:adjust", "periods:write",
+    "prices:write",
+})  # fmt: skip
 _OPERATOR: Final = _ADMIN | _FINANCE | {
     "teams:write", "budgets:write", "limits:write", "audit:read", "connections:read", "connections:write",
     "attention:read", "attention:write",
