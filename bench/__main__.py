@@ -14,6 +14,7 @@ from bench.row import Row
 MODULES: Final = {
     "resolve_vs_bare_route": "bench.resolve",
     "turns_pass_ms": "bench.turns",
+    "reserve_vs_bare_update": "bench.reserve",
     "follow_calls_per_s": "bench.follow",
     "validation_vs_tokenizer": "bench.validation",
     "validation_linearity": "bench.gigabyte",

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,18 @@ from service.tenants import TeamFacts
 log = logs.get(__name__)
 
 _FOR_UPDATE: Final[Any] = {"with_for_update": True, "populate_existing": True}
+# One statement, because the month's row is locked from here until the transaction ends and everybody else waits for it.
+_GRANT: Final = text(
+    """
+    WITH granted AS (
+        UPDATE budget_months SET reserved = reserved + :asked
+        WHERE team_id = :team AND month = :month AND limit_amount - reserved - spent >= :asked
+        RETURNING month
+    )
+    INSERT INTO reservations (team_id, job_id, team_slug, month, base_model, amount)
+    SELECT :team, :job, :slug, month, :model, :asked FROM granted RETURNING month
+    """
+)
 
 
 def set_budget(session: Session, actor: Actor, team: TeamFacts, monthly_limit: Decimal, *, at: datetime) -> BudgetView:
@@ -69,21 +81,13 @@ def reserve(session: Session, team: TeamFacts, job_id: UUID, amount: Decimal, *,
     if asked < 0:
         raise ValueError(f"cannot hold {asked}")
     month = rules.month_of(at, team.time_zone)
-    _open(session, team.id, month)
-    granted = session.scalar(
-        update(BudgetMonth)
-        .where(BudgetMonth.team_id == team.id, BudgetMonth.month == month)
-        .where(BudgetMonth.limit_amount - BudgetMonth.reserved - BudgetMonth.spent >= asked)
-        .values(reserved=BudgetMonth.reserved + asked)
-        .returning(BudgetMonth.month)
-    )
-    if granted is None:
-        raise _refusal(queries.budget(session, team, at), asked)
-    session.execute(
-        insert(Reservation).values(
-            team_id=team.id, job_id=job_id, team_slug=team.slug, month=month, base_model=base_model, amount=asked
-        )
-    )
+    wanted = {
+        "team": team.id, "month": month, "job": job_id, "slug": team.slug, "model": base_model, "asked": asked,
+    }  # fmt: skip
+    if session.scalar(_GRANT, wanted) is None:
+        _open(session, team.id, month)
+        if session.scalar(_GRANT, wanted) is None:
+            raise _refusal(queries.budget(session, team, at), asked)
 
 
 def change(session: Session, team: TeamFacts, job_id: UUID, amount: Decimal, *, at: datetime) -> None:
