@@ -25,14 +25,16 @@ from emulator import (
     models,
     permission_routes,
     upload_routes,
+    usage,
 )
 from emulator.config import Config
 from emulator.faults import FaultInjection
 from emulator.keys import Authentication
+from emulator.metering import Use
 from emulator.scenario import Scenario
 from emulator.state import World
 
-API = (file_routes, upload_routes, job_routes, grader_routes, permission_routes, costs, models, chat)
+API = (file_routes, upload_routes, job_routes, grader_routes, permission_routes, costs, usage, models, chat)
 
 
 def create_app(config: Config, scenario: Scenario) -> ASGIApp:
@@ -42,6 +44,9 @@ def create_app(config: Config, scenario: Scenario) -> ASGIApp:
     for fault in scenario.faults:
         world.faults.add(fault)
     world.fates = {fate.id: fate for fate in scenario.fates}
+    world.discrepancies = {one.id: one for one in scenario.discrepancies}
+    for use in scenario.usage:
+        world.meter.count(Use.parse(use, world.clock.now()))
 
     @asynccontextmanager
     async def with_couriers(_app: Starlette) -> AsyncIterator[None]:

@@ -14,6 +14,7 @@ from emulator import catalog, ids, tokens
 from emulator.answers import base_answer
 from emulator.errors import ApiError, Json, invalid, model_not_found
 from emulator.job_requests import read_json
+from emulator.metering import Use
 from emulator.state import World, world_of
 from emulator.validation import Malformed, check_messages, check_tools
 
@@ -34,7 +35,17 @@ async def create(request: Request) -> Response:
     encoding = tokens.encoding_of(base.id)
     message, finish_reason = _limited(_message(answer), body, encoding)
     completion = _completion(world, base, name, message, finish_reason)
-    completion["usage"] = _usage(body, message, encoding)
+    completion["usage"] = usage = _usage(body, message, encoding)
+    world.meter.count(
+        Use(
+            model=completion["model"],
+            at=world.clock.now(),
+            project=request.state.project,
+            api_key=request.state.api_key,
+            input_tokens=usage["prompt_tokens"],
+            output_tokens=usage["completion_tokens"],
+        )
+    )
     if body.get("stream"):
         return StreamingResponse(_chunks(completion, body), media_type="text/event-stream")
     return Json(completion)

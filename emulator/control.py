@@ -11,11 +11,14 @@ from starlette.routing import Route
 
 from emulator import webhooks
 from emulator.config import DEFAULT_PROJECT
+from emulator.discrepancies import Discrepancy
 from emulator.errors import Json, invalid, not_found
 from emulator.fates import Fate
 from emulator.faults import Fault
 from emulator.job_requests import read_json
 from emulator.jobs import Job
+from emulator.keys import id_of
+from emulator.metering import Use
 from emulator.scripts import is_amount
 from emulator.state import world_of
 
@@ -132,7 +135,7 @@ async def add_key(request: Request) -> Response:
     if not (isinstance(key, str) and key and isinstance(project, str) and project):
         raise invalid("Give a key and the project it belongs to.", param="key")
     world_of(request).keys[key] = project
-    return Json({"key": key, "project": project})
+    return Json({"key": key, "project": project, "id": id_of(key)})
 
 
 async def remove_key(request: Request) -> Response:
@@ -140,6 +143,39 @@ async def remove_key(request: Request) -> Response:
     if world_of(request).keys.pop(key, None) is None:
         raise not_found("No such key.", param="key")
     return Json({"key": key, "removed": True})
+
+
+async def plant_usage(request: Request) -> Response:
+    """Counts a use nobody has made, at any moment."""
+    world = world_of(request)
+    use = Use.parse(await read_json(request), world.clock.now())
+    world.meter.count(use)
+    return Json(dataclasses.asdict(use))
+
+
+async def show_discrepancies(request: Request) -> Response:
+    return Json({"discrepancies": [one.view() for one in world_of(request).discrepancies.values()]})
+
+
+async def add_discrepancy(request: Request) -> Response:
+    discrepancy = Discrepancy.parse(await read_json(request))
+    world_of(request).discrepancies[discrepancy.id] = discrepancy
+    return Json(discrepancy.view())
+
+
+async def remove_discrepancy(request: Request) -> Response:
+    """From now on the bill is right about that, also of days gone by."""
+    discrepancy = world_of(request).discrepancies.pop(request.path_params["id"], None)
+    if discrepancy is None:
+        raise not_found("No such discrepancy.", param="id")
+    return Json(discrepancy.view())
+
+
+async def clear_discrepancies(request: Request) -> Response:
+    discrepancies = world_of(request).discrepancies
+    removed = len(discrepancies)
+    discrepancies.clear()
+    return Json({"removed": removed})
 
 
 async def show_webhooks(request: Request) -> Response:
@@ -242,6 +278,11 @@ routes = [
     Route("/settings", change_settings, methods=["POST"]),
     Route("/keys", add_key, methods=["POST"]),
     Route("/keys/{key}", remove_key, methods=["DELETE"]),
+    Route("/usage", plant_usage, methods=["POST"]),
+    Route("/discrepancies", show_discrepancies, methods=["GET"]),
+    Route("/discrepancies", add_discrepancy, methods=["POST"]),
+    Route("/discrepancies", clear_discrepancies, methods=["DELETE"]),
+    Route("/discrepancies/{id}", remove_discrepancy, methods=["DELETE"]),
     Route("/webhooks", show_webhooks, methods=["GET"]),
     Route("/webhooks", add_webhook, methods=["POST"]),
     Route("/webhooks/{id}", remove_webhook, methods=["DELETE"]),

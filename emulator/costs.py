@@ -1,9 +1,8 @@
-"""GET /v1/organization/costs: what training has cost, by day, with an admin key (§1.10). It may lag, as at OpenAI."""
+"""GET /v1/organization/costs: what everything has cost, by day, with an admin key (§1.10). It may lag, as at OpenAI."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -11,82 +10,106 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.errors import Json, invalid
-from emulator.pages import limit_of
+from emulator.discrepancies import Charge
+from emulator.errors import Json
+from emulator.jobs import Job
+from emulator.metering import BATCH_SHARE, prices_of
+from emulator.organization import DAY_SECONDS, Width, groups_of, many, page, span_of
 from emulator.state import World, world_of
 
-DAY_SECONDS = 86_400
-MOMENT_DIGITS_MAX = 10  # of unix seconds up to the year 2286
-GROUPS = ("project_id", "line_item")
+WIDTHS = {"1d": Width(DAY_SECONDS, 7, 180)}
+GROUPS = ("project_id", "line_item", "api_key_id")
+FILTERS = {"project_ids": "project_id", "api_key_ids": "api_key_id", "line_items": "line_item"}
 
 
-@dataclass(frozen=True)
-class Charge:
-    """What one job cost, in US dollars, and when (virtual) that was certain. The line's name is ours."""
+def _of_job(job: Job, now: float) -> Charge | None:
+    """What the job is billed once it is over. The line's name is ours: OpenAI's are not published."""
+    units = job.cost_units(now)
+    if not units or job.status(now) not in ("succeeded", "cancelled"):
+        return None
+    by_hour = job.base.hourly_price is not None
+    return Charge(
+        at=job.ends_at if job.cancelled_at is None else job.cancelled_at,
+        line_item=f"{job.base.id}, training",
+        amount=units / 1_000_000,
+        quantity=Decimal(job.billed_seconds(now) if by_hour else job.billed_tokens(now)),
+        quantity_unit="duration_seconds" if by_hour else "tokens",
+        project_id=job.project,
+        api_key_id=job.api_key,
+    )
 
-    at: float
-    project_id: str
-    line_item: str
-    amount: Decimal
+
+def _of_use(world: World) -> Iterator[Charge]:
+    """A line for each meter of each model (§1.10: "<model>, input_tokens"); that of a batch is ours."""
+    for use in world.meter.uses():
+        prices = prices_of(use.model) or {}
+        for meter, tokens in use.billed.items():
+            if tokens:
+                yield Charge(
+                    at=use.at,
+                    line_item=f"{use.model}, {meter}" + (", batch" if use.batch else ""),
+                    amount=prices[meter] * tokens / 1_000_000 * (BATCH_SHARE if use.batch else 1),
+                    quantity=Decimal(tokens),
+                    project_id=use.project,
+                    api_key_id=use.api_key,
+                )
 
 
 def _charges(world: World) -> Iterator[Charge]:
+    """The bill as far as it is told by now, with all that the script has made wrong with it."""
     now = world.clock.now()
-    for job in world.jobs.values():
-        units = job.cost_units(now)
-        if units and job.status(now) in ("succeeded", "cancelled"):
-            at = job.ends_at if job.cancelled_at is None else job.cancelled_at
-            yield Charge(at, job.project, f"{job.base.id}, training", units / 1_000_000)
+    known_until = now - world.settings.costs_lag_seconds
+    wrong = list(world.discrepancies.values())
+    true = [charge for job in world.jobs.values() if (charge := _of_job(job, now))]
+    for charge in [*true, *_of_use(world), *(one.charge(now) for one in wrong if one.kind == "extra")]:
+        billed: Charge | None = charge
+        for discrepancy in wrong:
+            billed = discrepancy.applied_to(billed) if billed else None
+        if billed and billed.at + billed.late_seconds <= known_until:
+            yield billed
 
 
 async def costs(request: Request) -> Response:
     """Buckets of a UTC day each; `next_page` is where the next ones start."""
-    world, params = world_of(request), request.query_params
+    world = world_of(request)
     await world.settle()
-    start = _moment(params.get("page") or params.get("start_time"), "start_time")
-    end = _moment(params["end_time"], "end_time") if "end_time" in params else int(world.clock.now()) + 1
-    groups = [*params.getlist("group_by[]"), *params.getlist("group_by")]
-    if params.get("bucket_width", "1d") != "1d":
-        raise invalid("'bucket_width' must be '1d'.", param="bucket_width")
-    if unknown := [one for one in groups if one not in GROUPS]:
-        raise invalid(f"'group_by' here knows {', '.join(GROUPS)}, not '{unknown[0]}'.", param="group_by")
-    projects = [*params.getlist("project_ids[]"), *params.getlist("project_ids")]
-    known_until = world.clock.now() - world.settings.costs_lag_seconds
-    charges = [one for one in _charges(world) if one.at <= known_until and (not projects or one.project_id in projects)]
-    days = range(start - start % DAY_SECONDS, max(start + 1, end), DAY_SECONDS)
-    shown = days[: min(180, limit_of(request, default=7, most=180))]
-    more = len(shown) < len(days)
-    return Json(
-        {
-            "object": "page",
-            "data": [_bucket(day, charges, groups) for day in shown],
-            "has_more": more,
-            "next_page": str(days[len(shown)]) if more else None,
-        }
-    )
+    span, groups = span_of(request, world, WIDTHS), groups_of(request, GROUPS)
+    wanted = {field: many(request, name) for name, field in FILTERS.items()}
+    charges = [
+        charge
+        for charge in _charges(world)
+        if all(not choice or getattr(charge, field) in choice for field, choice in wanted.items())
+    ]
+
+    def results(start: int, end: int) -> list[dict[str, Any]]:
+        return _results([charge for charge in charges if start <= charge.at < end], groups)
+
+    return Json(page(span, results))
 
 
-def _moment(given: str | None, name: str) -> int:
-    if given is None or len(given) > MOMENT_DIGITS_MAX or not given.isdecimal():
-        raise invalid(f"'{name}' must be given in unix seconds.", param=name)
-    return int(given)
-
-
-def _bucket(day: int, charges: list[Charge], groups: list[str]) -> dict[str, Any]:
-    sums: dict[tuple[str | None, ...], Decimal] = {}
+def _results(charges: list[Charge], groups: list[str]) -> list[dict[str, Any]]:
+    sums: dict[tuple[str | None, ...], list[Charge]] = {}
     for charge in charges:
-        if day <= charge.at < day + DAY_SECONDS:
-            key = tuple(getattr(charge, name) if name in groups else None for name in GROUPS)
-            sums[key] = sums.get(key, Decimal(0)) + charge.amount
-    results = [
+        key = tuple(getattr(charge, name) if name in groups else None for name in GROUPS)
+        sums.setdefault(key, []).append(charge)
+    return [
         {
             "object": "organization.costs.result",
-            "amount": {"value": float(amount), "currency": "usd"},
+            "amount": {"value": float(sum(one.amount for one in found)), "currency": "usd"},
             **dict(zip(GROUPS, key, strict=True)),
+            **_quantity(found, told="line_item" in groups),
         }
-        for key, amount in sums.items()
+        for key, found in sums.items()
     ]
-    return {"object": "bucket", "start_time": day, "end_time": day + DAY_SECONDS, "results": results}
+
+
+def _quantity(charges: list[Charge], *, told: bool) -> dict[str, Any]:
+    """Only of a line item, and only in one unit (SPEC)."""
+    units = {charge.quantity_unit for charge in charges}
+    counted = [charge.quantity for charge in charges if charge.quantity is not None]
+    if not told or len(units) != 1 or len(counted) < len(charges):
+        return {"quantity": None, "quantity_unit": None}
+    return {"quantity": float(sum(counted)), "quantity_unit": units.pop()}
 
 
 routes = [Route("/organization/costs", costs, methods=["GET"])]

@@ -26,7 +26,7 @@ async def create(request: Request) -> Response:
     world = world_of(request)
     asked = parse(await read_json(request))
     world.publish_finished()
-    job = _begin(world, request.state.project, asked)
+    job = _begin(world, request.state.project, request.state.api_key, asked)
     world.add_job(job)
     world.log.effect(
         request,
@@ -45,7 +45,7 @@ def _view(world: World, job: Job) -> dict[str, Any]:
     return job_views.view(job, world.clock.now(), world.settings.no_error_as)
 
 
-def _begin(world: World, project: str, asked: JobRequest) -> Job:
+def _begin(world: World, project: str, api_key: str, asked: JobRequest) -> Job:
     _check_open(world)
     base, parent = _model(world, project, asked.model)
     _check_method(base, asked)
@@ -65,6 +65,7 @@ def _begin(world: World, project: str, asked: JobRequest) -> Job:
     return Job(
         id=ids.fresh("ftjob-"),
         project=project,
+        api_key=api_key,
         org=world.config.org,
         created_at=world.clock.now(),
         born=time.monotonic(),

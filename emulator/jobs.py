@@ -79,7 +79,7 @@ class Permission:
 class Job:
     """One job. Times are virtual unix seconds, `born` is on the real monotonic clock.
 
-    `id_of_model` is the 8 characters that end its model's name.
+    `id_of_model` is the 8 characters that end its model's name, `api_key` the id of the key that made the job.
     """
 
     id: str
@@ -95,17 +95,20 @@ class Job:
     seed: int
     outcome: asyncio.Future[Outcome]
     id_of_model: str
+    api_key: str | None = None
     fate: Fate = UNTOUCHED
     cancelled_at: float | None = None
     cancelled_unstudied: bool = False
+    stopped_unbilled: bool = False
     course: Course = field(init=False)
 
     def __post_init__(self) -> None:
         self.course = Course(self.created_at, self.fate.status, self.fate.stuck_seconds)
 
-    def cancel(self, now: float) -> None:
+    def cancel(self, now: float, *, billed: bool = True) -> None:
         """Stop at this moment. What no client could have seen yet, since the study goes on, will not have happened."""
         self.cancelled_at, self.cancelled_unstudied = now, not self.outcome.done()
+        self.stopped_unbilled = not billed
 
     def pause(self, now: float) -> None:
         """Training, which must be running, stands still from this moment."""
@@ -182,13 +185,13 @@ class Job:
 
     def billed_tokens(self, now: float) -> int:
         """What is billed by now: all when succeeded, the steps done when paused or cancelled, else nothing."""
-        if self.plan and self.status(now) in BILLED:
+        if self.plan and self.status(now) in BILLED and not self.stopped_unbilled:
             return self.plan.tokens_after(self.steps_done(now))
         return 0
 
     def billed_seconds(self, now: float) -> int:
         """The whole virtual seconds of training billed by now; reinforcement alone is billed by them (§5)."""
-        if self.base.hourly_price is None or not self.plan or self.status(now) not in BILLED:
+        if self.base.hourly_price is None or not self.plan or self.stopped_unbilled or self.status(now) not in BILLED:
             return 0
         # To the millisecond first: of 36 s, floats may have made 35.99999.
         return int(round(min(self.training_seconds, self.course.trained_seconds(self.until(now))), 3))

@@ -7,6 +7,7 @@ import re
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator import ids
 from emulator.errors import ApiError, Json
 
 NO_KEY = (
@@ -19,8 +20,15 @@ ADMIN_PREFIX = "sk-admin-"
 ADMIN_PATHS = re.compile(r"/v1/(organization/|fine_tuning/checkpoints/[^/]+/permissions(/|$))")
 
 
+def id_of(key: str) -> str:
+    """What the organisation's pages call the key."""
+    return ids.derived("key_", key, length=16)
+
+
 class Authentication:
-    """Notes the key's project on every /v1 request; 401 without a known key, or when a header names another project.
+    """Notes the key's project and its id on every /v1 request.
+
+    401 without a known key, or when a header names another project.
 
     Admin keys are those that begin with sk-admin-. They open the paths of administration, which no other key opens, and
     nothing else (§1.7, §1.10): 403, in words that are not established.
@@ -33,7 +41,9 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             try:
-                scope["state"]["project"] = self._project(Headers(scope=scope), scope["path"])
+                headers = Headers(scope=scope)
+                scope["state"]["project"] = self._project(headers, scope["path"])
+                scope["state"]["api_key"] = id_of(headers["authorization"].partition(" ")[2])
             except ApiError as error:
                 await Json(error.body, error.status)(scope, receive, send)
                 return

@@ -14,9 +14,11 @@ import yaml
 
 from emulator.clock import moment
 from emulator.config import DEFAULT_PROJECT
+from emulator.discrepancies import Discrepancy
 from emulator.errors import ApiError
 from emulator.fates import Fate
 from emulator.faults import Fault
+from emulator.metering import Use
 from emulator.scripts import is_amount
 from emulator.settings import Settings
 from emulator.webhooks import Endpoint
@@ -41,6 +43,8 @@ class Scenario:
     faults: list[Fault] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
     webhooks: list[Endpoint] = field(default_factory=list)
+    usage: list[dict[str, Any]] = field(default_factory=list)
+    discrepancies: list[Discrepancy] = field(default_factory=list)
 
 
 def load(path: Path) -> Scenario:
@@ -149,6 +153,12 @@ def _list_of(read: Callable[[dict[str, Any]], Any]) -> Callable[[Any], list[Any]
     return read_all
 
 
+def _use(script: dict[str, Any]) -> dict[str, Any]:
+    """As it stands, once it has been checked: without `at` it is of the moment the world begins."""
+    Use.parse(script, 0)
+    return script
+
+
 def _by_control(read: Callable[[dict[str, Any]], Any], value: Any, *place: int) -> Any:
     """What the control API makes of it, its refusal turned into ours."""
     if not isinstance(value, dict):
@@ -168,5 +178,7 @@ _SECTIONS: dict[str, Callable[[Any], Any]] = {
     "settings": lambda value: _by_control(Settings().changed, value),
     "faults": _list_of(Fault.parse),
     "fates": _list_of(Fate.parse),
+    "usage": _list_of(_use),
+    "discrepancies": _list_of(Discrepancy.parse),
     "webhooks": _list_of(lambda script: parse_endpoint(script, DEFAULT_PROJECT)),
 }

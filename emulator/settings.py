@@ -29,6 +29,8 @@ class Settings:
     creation_closed_status: int = 403
     winds_down_at: float | None = None
     costs_lag_seconds: float = 0.0
+    usage_lag_seconds: float = 0.0
+    stopped_jobs_billed: str = "steps"
 
     def changed(self, body: dict[str, Any]) -> Settings:
         """These settings with those of `body` instead; raises a 400 that names the first that is wrong."""
@@ -73,4 +75,6 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "creation_closed_status": lambda value: value in (400, 403),
     "winds_down_at": _is_moment,
     "costs_lag_seconds": is_amount,
+    "usage_lag_seconds": is_amount,
+    "stopped_jobs_billed": lambda value: value in ("steps", "nothing"),
 }

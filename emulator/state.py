@@ -14,11 +14,13 @@ from emulator.answers import Pupils
 from emulator.clock import Clock
 from emulator.config import Config
 from emulator.couriers import Couriers
+from emulator.discrepancies import Discrepancy
 from emulator.fates import Fate
 from emulator.faults import Faults
 from emulator.files import StoredFile
 from emulator.jobs import Job, Permission, TunedModel
 from emulator.log import Log
+from emulator.metering import Meter
 from emulator.settings import Settings
 from emulator.studies import Outcome, Studies
 from emulator.uploads import Upload
@@ -39,6 +41,8 @@ class World:
         self.permissions: dict[str, Permission] = {}
         self.faults = Faults()
         self.fates: dict[str, Fate] = {}
+        self.meter = Meter()
+        self.discrepancies: dict[str, Discrepancy] = {}
         self.dice = random.Random(0)
         self.log = Log(config.log)
         self.studies = Studies()
@@ -126,7 +130,7 @@ class World:
     def cancel(self, job: Job) -> None:
         """Stop the job at this moment."""
         now = self.clock.now()
-        job.cancel(now)
+        job.cancel(now, billed=self.settings.stopped_jobs_billed == "steps")
         self._unfinished.pop(job.id, None)
         self.couriers.tell(job.project, "cancelled", job.id, now)
 

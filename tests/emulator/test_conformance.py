@@ -194,8 +194,19 @@ def test_what_admins_see_has_it(
     deleted = admin.http.delete(f"{path}/{made['data'][0]['id']}").json()
     conforms(specification, "DeleteFineTuningCheckpointPermissionResponse", deleted)
     conforms(specification, "ErrorResponse", project.http.get(path).json())
+    project.ask(model, "What colour is planet Hoth?")
     start = int(world.ask("/clock")["now"]) - 86_400
-    conforms(specification, "UsageResponse", admin.http.get(f"/organization/costs?start_time={start}").json())
+    for path, kind, groups in [
+        ("costs", "CostsResult", ("project_id", "line_item", "api_key_id")),
+        ("usage/completions", "UsageCompletionsResult", ("project_id", "api_key_id", "model", "batch")),
+    ]:
+        for query in ({}, {"group_by[]": groups}):
+            page = admin.http.get(f"/organization/{path}", params={"start_time": start, "limit": 10, **query}).json()
+            conforms(specification, "UsageResponse", page)
+            results = [result for bucket in page["data"] for result in bucket["results"]]
+            assert results
+            for result in results:
+                conforms(specification, kind, result)
     admin.close()
 
 

@@ -62,6 +62,8 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
         ("faults:\n  - kind: drop\n  - kind: drip", "w.yaml:3: faults[1].kind: 'kind' must be one of"),
         ("faults:\n  - kind: drop\n    path: '['", "w.yaml:3: faults[0].path: 'path' is not a regular expression"),
         ("faults: {kind: drop}", "w.yaml:1: faults: must be a list"),
+        ("usage:\n  - model: llama", "w.yaml:2: usage[0].model: There is no price for 'llama'."),
+        ("discrepancies:\n  - kind: rust", "w.yaml:2: discrepancies[0].kind: 'kind' must be one of drift, quantity"),
         ("fates:\n  - stuck", "w.yaml:2: fates[0]: must be an object"),
         ("fates:\n  - contains: x", "w.yaml:2: fates[0].kind: 'kind' must be given."),
         ("webhooks:\n  - url: http://x\n    copies: 0", "w.yaml:3: webhooks[0].copies: 'copies' cannot be 0."),

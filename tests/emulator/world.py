@@ -60,26 +60,27 @@ class Emulator:
         self.tell("/clock", advance_seconds=seconds)
 
     def reset(self) -> None:
-        """Faults, fates and settings as at the start; what projects hold stays."""
-        self.control.delete("/faults")
-        self.control.delete("/fates")
+        """Faults, fates, discrepancies and settings as at the start; what projects hold stays."""
+        for scripted in ("/faults", "/fates", "/discrepancies"):
+            self.control.delete(scripted)
         self.tell("/settings", **self._settings)
 
     def new_project(self) -> "Project":
         """A key of a new project, which sees nothing of the others."""
         key = f"sk-{secrets.token_hex(8)}"
         project = f"proj_{secrets.token_hex(6)}"
-        self.tell("/keys", key=key, project=project)
-        return Project(self, project, key)
+        key_id = self.tell("/keys", key=key, project=project)["id"]
+        return Project(self, project, key, key_id)
 
 
 class Project:
     """A project and the unmodified SDK talking to it, without the SDK's own retries."""
 
-    def __init__(self, emulator: Emulator, name: str, key: str) -> None:
+    def __init__(self, emulator: Emulator, name: str, key: str, key_id: str = "") -> None:
         self.emulator = emulator
         self.name = name
         self.key = key
+        self.key_id = key_id
         # Plain HTTP needs no certificates, and loading them for each test would take longer than the tests themselves.
         self.openai = OpenAI(
             api_key=key, base_url=f"{emulator.url}/v1", max_retries=0, http_client=DefaultHttpxClient(verify=False)
