@@ -62,7 +62,8 @@ def test_usage_can_be_planted_on_any_day_and_lags(world: Emulator, project: Proj
     assert len(told(world, project, start_time=since)) == 1
     world.advance(7_200)
     assert len(told(world, project, start_time=since)) == 2
-    nevers: list[dict[str, Any]] = ({"cached_input_tokens": 11}, {"model": "llama"}, {"input_tokens": -1}, {"colour": "red"}):
+    nevers: list[dict[str, Any]] = [{"cached_input_tokens": 11}, {"model": "llama"}, {"input_tokens": -1}, {"hue": 1}]
+    for never in nevers:
         assert world.control.post("/usage", json={**facts, **never}).status_code == 400
 
 
