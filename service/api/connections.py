@@ -94,6 +94,21 @@ def set_webhook_secret(
 
 
 @router.put(
+    "/v1/connections/{connection}/admin-key",
+    summary="Set the key its costs and usage are read with",
+    responses=problems(401, 403, 404, 409, 422),
+)
+def set_admin_key(connection: ConnectionRef, body: connections.AdminKeySet, actor: MayWrite) -> ConnectionView:
+    """An admin key of the organisation. Set it on one account of each organisation: it tells of all its projects.
+
+    An account with a `project` is told of that one alone. Without a key nothing is metered or reconciled there.
+    """
+    with unit_of_work(actor) as session:
+        connections.set_admin_key(session, actor, connection, body.admin_key)
+        return connections.show_connection(session, connection)
+
+
+@router.put(
     "/v1/connections/{connection}/slots/{model}",
     summary="Set how many jobs of a model go there at a time",
     responses=problems(401, 403, 404, 409, 422),

@@ -12,6 +12,7 @@ from service.connections.commands import (
     replace_key,
     request_test,
     resume,
+    set_admin_key,
     set_slots,
     set_webhook_secret,
     update_connection,
@@ -21,17 +22,21 @@ from service.connections.models import TEST
 from service.connections.provider_webhooks import purge_webhooks, take_webhook
 from service.connections.queries import (
     ConnectionFacts,
+    MeteredAccount,
     Pause,
+    admin_credentials,
     credentials,
     default,
     find,
     in_use,
+    metered,
     of_team,
     pauses,
     tests_under_way,
 )
 from service.connections.rules import Kind
 from service.connections.schemas import (
+    AdminKeySet,
     ConnectionCreate,
     ConnectionTestView,
     ConnectionUpdate,
@@ -45,10 +50,10 @@ from service.connections.slots import Slots, learn_slots, slots
 from service.connections.views import list_connections, show_connection, show_test
 
 __all__ = [
-    "TEST", "ConnectionCreate", "ConnectionFacts", "ConnectionNotFound", "ConnectionTestView", "ConnectionUpdate",
-    "ConnectionView", "KeyReplace", "Kind", "NoConnection", "Pause", "PauseRequest", "Slots", "SlotsSet",
-    "WebhookSecretSet", "archive", "create", "credentials", "default", "find", "in_use", "learn_slots",
-    "list_connections", "of_team", "pause", "pauses", "purge_webhooks", "replace_key", "request_test", "resume",
-    "set_slots", "set_webhook_secret", "show_connection", "show_test", "slots", "take_webhook", "tests_under_way",
-    "update_connection",
+    "TEST", "AdminKeySet", "ConnectionCreate", "ConnectionFacts", "ConnectionNotFound", "ConnectionTestView",
+    "ConnectionUpdate", "ConnectionView", "KeyReplace", "Kind", "MeteredAccount", "NoConnection", "Pause",
+    "PauseRequest", "Slots", "SlotsSet", "WebhookSecretSet", "admin_credentials", "archive", "create", "credentials",
+    "default", "find", "in_use", "learn_slots", "list_connections", "metered", "of_team", "pause", "pauses",
+    "purge_webhooks", "replace_key", "request_test", "resume", "set_admin_key", "set_slots", "set_webhook_secret",
+    "show_connection", "show_test", "slots", "take_webhook", "tests_under_way", "update_connection",
 ]  # fmt: skip

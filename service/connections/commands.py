@@ -17,9 +17,10 @@ from service.connections.errors import (
     ConnectionInUse,
     ConnectionTaken,
     DefaultNeeded,
+    NoCostsApi,
 )
 from service.connections.models import Connection, ConnectionSlots, ConnectionTest
-from service.connections.queries import ConnectionFacts, circuit_names, key_place, look_up, webhook_place
+from service.connections.queries import ConnectionFacts, admin_key_place, circuit_names, key_place, look_up, webhook_place
 from service.connections.rules import Kind, TestState, is_base_url
 from service.connections.schemas import ConnectionUpdate
 from service.kit import circuit
@@ -108,6 +109,16 @@ def set_webhook_secret(session: Session, actor: Actor, connection: str, secret: 
     sealed = seal(secret.get_secret_value(), webhook_place(row.id)) if secret else None
     _set(session, row.id, sealed_webhook_secret=sealed)
     _record(session, actor, "webhook_secret_replaced" if secret else "webhook_secret_removed", row.id)
+
+
+def set_admin_key(session: Session, actor: Actor, connection: str, admin_key: SecretStr | None) -> None:
+    """Seal what costs and usage are read with; None: they are not. Raises NoCostsApi, and as replace_key does."""
+    row = _locked(session, connection)
+    if admin_key is not None and row.kind == Kind.AZURE:
+        raise NoCostsApi(connection=row.name)
+    sealed = seal(admin_key.get_secret_value(), admin_key_place(row.id)) if admin_key else None
+    _set(session, row.id, sealed_admin_key=sealed)
+    _record(session, actor, "admin_key_replaced" if admin_key else "admin_key_removed", row.id)
 
 
 def set_slots(session: Session, actor: Actor, connection: str, base_model: str, slots: int | None) -> None:

@@ -39,6 +39,12 @@ class ConnectionInUse(Conflict):
     code = "connection_in_use"
 
 
+class NoCostsApi(Conflict):
+    """{connection!r} is an account at Azure, which tells costs and usage in its portal only: no key of ours reads them."""
+
+    code = "no_costs_api"
+
+
 class BadBaseUrl(Invalid):
     """{base_url!r} is no address of a provider: give http(s)://host/path without user, query or fragment."""
 

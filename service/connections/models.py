@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.connections.rules import TestState
@@ -34,6 +34,8 @@ class Connection(Base):
     requests_per_minute: Mapped[int | None]  # null: as many as there are
     slots: Mapped[int | None]  # jobs of one base model at a time; null: as many as the provider takes
     sealed_webhook_secret: Mapped[bytes | None] = mapped_column(deferred=True, deferred_raiseload=True)
+    sealed_admin_key: Mapped[bytes | None] = mapped_column(deferred=True, deferred_raiseload=True)
+    has_admin_key: Mapped[bool] = mapped_column(Computed("sealed_admin_key IS NOT NULL"))  # all that most may know
     paused_reason: Mapped[str | None]
     paused_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]

@@ -33,6 +33,15 @@ class ConnectionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class MeteredAccount:
+    """An account whose costs and usage can be read: all of its organisation's, or those of its one `project`."""
+
+    id: UUID
+    provider: str
+    project: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Why nothing new goes to an account. `until` is null where a person has to resume it."""
 
@@ -110,6 +119,37 @@ def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
     )
 
 
+def metered(session_as_worker: Session) -> list[MeteredAccount]:
+    """Every account that is not archived and has an admin key, the oldest first."""
+    columns = (Connection.id, Connection.provider, Connection.project)
+    found = select(*columns).where(Connection.archived_at.is_(None), Connection.has_admin_key).order_by(Connection.id)
+    return [MeteredAccount(*row) for row in session_as_worker.execute(found)]
+
+
+def admin_credentials(session_as_worker: Session, connection_id: UUID) -> Credentials | None:
+    """Open the account's admin key, if it has one. Raises as credentials does.
+
+    It is the organisation's, so no project is sent with it.
+    """
+    columns = (
+        Connection.kind, Connection.base_url, Connection.sealed_admin_key, Connection.organisation,
+        Connection.requests_per_minute,
+    )  # fmt: skip
+    row = session_as_worker.execute(select(*columns).where(Connection.id == connection_id)).one_or_none()
+    if row is None:
+        raise ConnectionNotFound(connection=show("conn", connection_id))
+    if row.sealed_admin_key is None:
+        return None
+    return Credentials(
+        kind=row.kind,
+        base_url=row.base_url,
+        api_key=unseal(row.sealed_admin_key, admin_key_place(connection_id)),
+        organisation=row.organisation,
+        account=connection_id,
+        requests_per_minute=row.requests_per_minute,
+    )
+
+
 def pauses(session: Session) -> dict[UUID, Pause]:
     """The accounts that take nothing new at this moment: an operator paused them, or their circuit is open."""
     found = {
@@ -146,6 +186,11 @@ def circuit_names(connection_id: UUID) -> list[str]:
 def webhook_place(connection_id: UUID) -> bytes:
     """What a connection's sealed webhook secret is bound to."""
     return place("connections", "sealed_webhook_secret", connection_id)
+
+
+def admin_key_place(connection_id: UUID) -> bytes:
+    """What a connection's sealed admin key is bound to."""
+    return place("connections", "sealed_admin_key", connection_id)
 
 
 def key_place(connection_id: UUID) -> bytes:

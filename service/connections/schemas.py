@@ -88,6 +88,14 @@ class KeyReplace(Body):
     api_key: Secret = Field(description="Kept sealed, shown never. The next call is made with it.")
 
 
+class AdminKeySet(Body):
+    """What the account's costs and usage are read with."""
+
+    admin_key: Secret | None = Field(
+        description="`sk-admin-…` of the organisation, kept sealed, shown never; null: its costs are not read."
+    )
+
+
 class WebhookSecretSet(Body):
     """What the provider signs its webhooks with."""
 
@@ -153,6 +161,7 @@ class ConnectionView(BaseModel):
     slots: int | None = Field(description="Jobs of one base model at a time, where `slots_by_model` has none set.")
     slots_by_model: list[SlotsView]
     has_webhook_secret: bool
+    has_admin_key: bool = Field(description="Whether the account's costs and usage are read.")
     paused: PausedView | None = Field(description="Nothing new goes there; jobs at the provider are still followed.")
     circuits: list[CircuitView] = Field(description="Empty: it is well, as far as we know.")
     archived_at: datetime | None

@@ -81,6 +81,7 @@ def _views(session: Session, rows: Sequence[Connection]) -> list[ConnectionView]
             slots=row.slots,
             slots_by_model=slots[row.id],
             has_webhook_secret=row.id in signed,
+            has_admin_key=row.has_admin_key,
             paused=PausedView(reason=row.paused_reason or "", since=row.paused_at) if row.paused_at else None,
             circuits=circuits[row.id],
             archived_at=row.archived_at,

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
@@ -112,6 +112,35 @@ class RemoteEvent:
         """
         told = f"{int(self.created_at.timestamp())}|{self.message}|{self.data.get('step', '')}"
         return told if len(told) <= _FINGERPRINT_LENGTH_MAX else hashlib.sha256(told.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUsage:
+    """What one key had of one model on one day (UTC), in tokens. `cached_input_tokens` are among `input_tokens`."""
+
+    day: date
+    project: str | None
+    api_key: str | None
+    model: str
+    tier: str  # standard, batch, or the provider's own word for another
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCost:
+    """A line of the provider's bill of one day (UTC). `amount` is its own decimal text, to the digit."""
+
+    day: date
+    project: str | None
+    api_key: str | None
+    line_item: str  # empty: the provider names none
+    amount: Decimal
+    currency: str  # ISO 4217, in capitals
+    quantity: Decimal | None
+    quantity_unit: str | None
 
 
 class Answer(StrEnum):
