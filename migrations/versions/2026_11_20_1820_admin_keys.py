@@ -12,5 +12,7 @@ def upgrade() -> None:
     op.add_column("connections", sa.Column("sealed_admin_key", sa.LargeBinary(), nullable=True))
     known = sa.Computed("sealed_admin_key IS NOT NULL", persisted=True)
     op.add_column("connections", sa.Column("has_admin_key", sa.Boolean(), known, nullable=False))
-    op.execute("GRANT SELECT (id, name, kind, provider, project, archived_at, has_admin_key) ON connections TO tp_finance")
+    op.execute(
+        "GRANT SELECT (id, name, kind, provider, project, archived_at, has_admin_key) ON connections TO tp_finance"
+    )
     op.execute("CREATE POLICY tp_finance ON connections TO tp_finance USING (true) WITH CHECK (true)")

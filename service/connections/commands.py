@@ -20,7 +20,14 @@ from service.connections.errors import (
     NoCostsApi,
 )
 from service.connections.models import Connection, ConnectionSlots, ConnectionTest
-from service.connections.queries import ConnectionFacts, admin_key_place, circuit_names, key_place, look_up, webhook_place
+from service.connections.queries import (
+    ConnectionFacts,
+    admin_key_place,
+    circuit_names,
+    key_place,
+    look_up,
+    webhook_place,
+)
 from service.connections.rules import Kind, TestState, is_base_url
 from service.connections.schemas import ConnectionUpdate
 from service.kit import circuit

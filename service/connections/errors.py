@@ -40,7 +40,7 @@ class ConnectionInUse(Conflict):
 
 
 class NoCostsApi(Conflict):
-    """{connection!r} is an account at Azure, which tells costs and usage in its portal only: no key of ours reads them."""
+    """{connection!r} is an account at Azure, which tells costs and usage in its portal only: no key reads them."""
 
     code = "no_costs_api"
 

@@ -7,11 +7,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from service import tenants
+from service import connections, tenants
 from service.cli.local import PROVIDER_KEY, LocalStack
 from service.connections import queries
 from service.kit import circuit, clock, ids
-from service.kit.db import unit_of_work
+from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI, WORKER
 from service.kit.ids import show
 from service.tenants import Role
@@ -57,6 +57,30 @@ def test_an_account_is_added_read_changed_and_listed(operator: Client, stack: Lo
     assert changed.json() in listed["data"]
     assert listed["first_id"] > listed["last_id"]
     assert actions(stack, made["id"]) == ["connection.created", "connection.changed"]
+
+
+def test_an_admin_key_is_set_and_taken_away_and_never_shown(operator: Client, stack: LocalStack) -> None:
+    made = add(operator, stack)
+    assert made["has_admin_key"] is False
+    path = f"/v1/connections/{made['id']}/admin-key"
+    key = "sk-admin-canary"
+    answer = operator.put(path, {"admin_key": key})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == made | {"has_admin_key": True}
+    with read_only(WORKER) as session:
+        opened = connections.admin_credentials(session, ids.read("conn", made["id"]))
+        assert made["id"] in {show("conn", one.id) for one in connections.metered(session)}
+    assert opened is not None
+    assert (opened.api_key, opened.project) == (key, None)
+    assert operator.put(path, {"admin_key": None}).json() == made
+    with read_only(WORKER) as session:
+        assert connections.admin_credentials(session, ids.read("conn", made["id"])) is None
+        assert made["id"] not in {show("conn", one.id) for one in connections.metered(session)}
+    assert actions(stack, made["id"])[1:] == ["connection.admin_key_replaced", "connection.admin_key_removed"]
+    azure = add(operator, stack, kind="azure")
+    refused = operator.put(f"/v1/connections/{azure['id']}/admin-key", {"admin_key": key})
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_costs_api")
+    assert key not in refused.text
 
 
 def test_what_cannot_be_an_account_is_refused(operator: Client, stack: LocalStack) -> None:

@@ -36,6 +36,7 @@ SENTENCE: Final = f"the patient of {WORD} street has told us"
 # What somebody's training text gives away: masked even where an example of theirs is shown.
 PLANTED: Final = f"AKIA{base64.b32encode(uuid4().bytes).decode()[:16]}"
 PROVIDER_KEY: Final = f"proj-{uuid4().hex}"  # unlike the provider's own, so that no pattern blanks it
+ADMIN_KEY: Final = f"sk-admin-{uuid4().hex}"
 IN_A_HURRY: Final = {
     "backoff_cap_seconds": "0.2", "quiet_seconds": "0.4", "search_interval_seconds": "0.1", "rehint_seconds": "0.2",
     "follow_seconds": "0.1", "probe_seconds": "0.1", "lock_busy_seconds": "0.1",
@@ -99,6 +100,7 @@ def aftermath(launch: Launch) -> Iterator[Aftermath]:
         stack = launch(cleanup, settings={"log_level": "DEBUG"} | IN_A_HURRY)
         with unit_of_work(CLI) as session:
             connections.replace_key(session, CLI, "default", SecretStr(PROVIDER_KEY))
+            connections.set_admin_key(session, CLI, "default", SecretStr(ADMIN_KEY))
         start_emulator(stack)
         stack.start_api()
         stack.start_dispatcher()
@@ -113,7 +115,11 @@ def aftermath(launch: Launch) -> Iterator[Aftermath]:
 def start_emulator(stack: LocalStack) -> None:
     """One that knows our canary of a key."""
     command = [str(PYTHON), "-m", "emulator", "--port", str(stack.emulator_port), "--speed", "400"]
-    stack.processes.start("emulator", [*command, "--key", f"{PROVIDER_KEY}=proj_ours"], stack.environment)
+    stack.processes.start(
+        "emulator",
+        [*command, "--key", f"{PROVIDER_KEY}=proj_ours", "--key", f"{ADMIN_KEY}=proj_owner"],
+        stack.environment,
+    )
     stack._wait_for("emulator", f"{stack.emulator_url}/_emulator/log")
 
 
@@ -126,6 +132,7 @@ def secrets_of(stack: LocalStack, platform: Platform, team: Team) -> dict[str, s
         "an admin's key": team.admin.key.split("_")[3],
         "the operator's key": platform.operator.key.split("_")[3],
         "the provider's key": PROVIDER_KEY,
+        "the organisation's admin key": ADMIN_KEY.removeprefix("sk-admin-"),
         "the pepper": stack.environment["TUNEPLANE_KEY_PEPPER"],
         "the master key": stack.environment["TUNEPLANE_MASTER_KEY"],
     }

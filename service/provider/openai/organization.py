@@ -16,7 +16,6 @@ from service.provider.errors import Unknown
 from service.provider.openai.client import client, translated
 from service.provider.shapes import Credentials
 
-_PAGES_MAX: Final = 1_000  # a page has at least a day
 _COUNT_MAX: Final = 10**12  # more than all models of the world have said in a day; NUMERIC(24, 10) holds it
 
 Told = Mapping[str, Any]
@@ -50,7 +49,8 @@ def results(
         query["project_ids"] = list(projects)
     found: list[Result] = []
     with translated(admin, None):
-        for _ in range(_PAGES_MAX):
+        seen: set[str] = set()
+        while True:
             try:
                 answer = client(admin).get(path, cast_to=httpx2.Response, options={"params": query})
                 page = json.loads(answer.text, parse_float=Decimal)
@@ -59,10 +59,13 @@ def results(
                     found += [read(day, one) for one in bucket["results"]]
             except (LookupError, ArithmeticError, RecursionError) as error:
                 raise ValueError(f"{path} cannot be read") from error
-            query["page"] = page.get("next_page")
-            if not page.get("has_more") or not query["page"]:
+            following = str(page.get("next_page") or "")
+            if not page.get("has_more") or not following:
                 return found
-    raise Unknown(f"{path} has no end")
+            if following in seen:
+                raise Unknown(f"the pages of {path} have no end")
+            seen.add(following)
+            query["page"] = following
 
 
 def amount(told: Any) -> Decimal:
