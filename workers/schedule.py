@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from service import connections, datasets, jobs, registry
+from service import connections, costs, datasets, jobs, registry
 from service.connections import flows as connection_flows
 from service.datasets import flows as dataset_flows
 from service.jobs import flows as job_flows
@@ -38,9 +38,20 @@ def purge_provider_webhooks() -> None:
         connections.purge_webhooks(session)
 
 
+def fold_costs() -> None:
+    """Add what was booked since the last time to the sums that reports read."""
+    with unit_of_work(SYSTEM) as session:
+        through = costs.booked_through(session)
+    more = True
+    while more:
+        with unit_of_work(SYSTEM, seconds=settings().worker_unit_seconds) as session:
+            more = costs.fold(session, through)
+
+
 TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "idempotency.purge": (3600.0, purge_idempotency_keys),
     "connections.purge_webhooks": (3600.0, purge_provider_webhooks),
+    "costs.fold": (settings().fold_costs_seconds, fold_costs),
     "datasets.sweep_uploads": (3600.0, dataset_flows.sweep_uploads),
     "datasets.sweep_orphans": (86_400.0, dataset_flows.sweep_orphans),
     "datasets.retain": (3600.0, dataset_flows.retain),

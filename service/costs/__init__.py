@@ -10,11 +10,12 @@ from service.costs.commands import charge_training, release
 from service.costs.errors import AlreadyBooked, BadChargeDay, BadPeriod, UnknownEntry, UnknownGroup
 from service.costs.exports import as_csv
 from service.costs.queries import report
+from service.costs.rollup import Difference, booked_through, differences, fold, rebuild
 from service.costs.rules import GROUPS, Period, groups, period, quote
 from service.costs.schemas import AdjustmentRequest, AdjustmentView, CostReport
 
 __all__ = [
     "GROUPS", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay", "BadPeriod",
-    "CostReport", "Period", "UnknownEntry", "UnknownGroup", "adjust", "as_csv", "charge_training",
-    "groups", "owner_of", "period", "quote", "release", "report",
+    "CostReport", "Difference", "Period", "UnknownEntry", "UnknownGroup", "adjust", "as_csv", "booked_through",
+    "charge_training", "differences", "fold", "groups", "owner_of", "period", "quote", "rebuild", "release", "report",
 ]  # fmt: skip

@@ -8,13 +8,19 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
+    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
+    Numeric,
+    SmallInteger,
     String,
+    Table,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -52,6 +58,7 @@ class LedgerEntry(Base):
         Index("ix_ledger_entries_posted_on", "posted_on", "id"),
         Index("ix_ledger_entries_team_id_posted_on", "team_id", "posted_on", "id"),
         Index("ix_ledger_entries_job_id", "job_id"),
+        Index("ix_ledger_entries_recorded_at", "recorded_at", postgresql_using="brin"),
         Index("ix_ledger_entries_corrects", "corrects", postgresql_where=_OF_CORRECTIONS),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -123,3 +130,45 @@ class PeriodSeal(Base):
     head: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_by: Mapped[str] = mapped_column(String(64))
     sealed_at: Mapped[datetime]
+
+
+ROLLUP_KEYS: Final = (
+    "team_id", "team_slug", "cost_center", "product", "environment", "provider", "base_model", "meter",
+)  # fmt: skip
+ROLLUP_SUMS: Final = ("entries", "estimated", "accrued", "settled", "adjusted", "quantity")
+"""`entries` counts; `quantity` is trained tokens, and 0 for every other meter."""
+
+
+def _sums(name: str, grain: str) -> Table:
+    return Table(
+        name,
+        Base.metadata,
+        Column("team_id", Uuid, ForeignKey("teams.id")),
+        Column(grain, Date, nullable=False),
+        Column("team_slug", String(39)),
+        Column("cost_center", String(100)),
+        Column("product", String(100)),
+        Column("environment", String(100)),
+        Column("provider", String(32), nullable=False),
+        Column("base_model", String(100)),
+        Column("meter", String(32), nullable=False),
+        Column("entries", BigInteger, nullable=False),
+        *(Column(measure, Numeric(28, 10), nullable=False) for measure in ROLLUP_SUMS[1:-1]),
+        Column("quantity", BigInteger, nullable=False),
+        UniqueConstraint("team_id", grain, *ROLLUP_KEYS[1:], name=f"uq_{name}_key", postgresql_nulls_not_distinct=True),
+    )
+
+
+COST_DAYS: Final = _sums("cost_days", "day")
+COST_MONTHS: Final = _sums("cost_months", "month")
+"""The ledger up to `CostRollup.through_seq`, added up by the day, and the first day of the month, it counts in."""
+
+
+class CostRollup(Base):
+    """Up to which entry the sums reach: one row, whose lock is the right to change them."""
+
+    __tablename__ = "cost_rollup"
+    __table_args__ = (CheckConstraint("id = 1", name="id"),)
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    through_seq: Mapped[int] = mapped_column(BigInteger)
+    folded_at: Mapped[datetime | None]

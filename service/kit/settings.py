@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
     follow_threads: int = Field(16, ge=1, le=64)
 
+    # Reports.
+    fold_costs_seconds: float = Field(60.0, gt=0, description="Between two additions to the sums that reports read.")
+    report_unit_seconds: float = Field(20.0, gt=0, description="A report that takes longer is cut off.")
+
     # API.
     upload_bytes_max: int = Field(1024**3, gt=0)
     segment_bytes: int = Field(64 * 1024**2, gt=0, description="Larger files are checked in pieces of this size.")
