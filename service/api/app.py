@@ -34,6 +34,7 @@ from service.api import (
     limits,
     me,
     models,
+    periods,
     preparations,
     provider_webhooks,
     streams,
@@ -52,7 +53,8 @@ ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
-    adjustments.router, models.router, provider_webhooks.router, explain.router, attention.router, health.router,
+    adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router, attention.router,
+    health.router,
 )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""The `tuneplane` command: `admin` runs the platform, `datasets` checks files, `dev` and `emulator` help developers."""
+"""The `tuneplane` command: `admin` runs the platform, `costs` keeps its books, `datasets` checks files.
+
+`dev` and `emulator` help developers.
+"""
 
 import os
 import sys
@@ -8,13 +11,14 @@ import typer
 
 def main() -> None:
     """The command line. An error its user can act on is one sentence and exit code 1, never a traceback."""
-    from service.cli import admin, check, dev
+    from service.cli import admin, check, costs, dev
     from service.kit.errors import TuneplaneError
     from service.kit.sealing import SealingError
 
     # No pretty tracebacks: they would print local variables, keys among them.
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="The control plane for fine-tuning.")
     app.add_typer(admin.app, name="admin")
+    app.add_typer(costs.app, name="costs")
     app.add_typer(dev.app, name="dev")
     app.add_typer(check.app, name="datasets")
     pass_on = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -7,15 +7,42 @@ amount is its quantity at its unit price, both written on it; a report's total i
 
 from service.costs.adjusting import Adjustment, adjust, owner_of
 from service.costs.commands import charge_training, release
-from service.costs.errors import AlreadyBooked, BadChargeDay, BadPeriod, UnknownEntry, UnknownGroup
+from service.costs.errors import (
+    AlreadyBooked,
+    BadChargeDay,
+    BadPeriod,
+    EarlierPeriodOpen,
+    LaterPeriodClosed,
+    PeriodIsOpen,
+    PeriodNotOver,
+    UnknownEntry,
+    UnknownGroup,
+)
 from service.costs.exports import as_csv
+from service.costs.periods import close as close_period
+from service.costs.periods import list_periods
+from service.costs.periods import reopen as reopen_period
+from service.costs.periods import show as show_period
 from service.costs.queries import report
 from service.costs.rollup import Difference, booked_through, differences, fold, rebuild
 from service.costs.rules import GROUPS, Period, groups, period, quote
-from service.costs.schemas import AdjustmentRequest, AdjustmentView, CostReport
+from service.costs.schemas import (
+    AdjustmentRequest,
+    AdjustmentView,
+    CostReport,
+    PeriodView,
+    Reopen,
+    SealDifference,
+    Verdict,
+)
+from service.costs.sealing import closed_periods, seal_closed
+from service.costs.sealing import verify as verify_period
 
 __all__ = [
     "GROUPS", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay", "BadPeriod",
-    "CostReport", "Difference", "Period", "UnknownEntry", "UnknownGroup", "adjust", "as_csv", "booked_through",
-    "charge_training", "differences", "fold", "groups", "owner_of", "period", "quote", "rebuild", "release", "report",
+    "CostReport", "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period", "PeriodIsOpen", "PeriodNotOver",
+    "PeriodView", "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "Verdict", "adjust", "as_csv",
+    "booked_through", "charge_training", "close_period", "closed_periods", "differences", "fold", "groups",
+    "list_periods", "owner_of", "period", "quote", "rebuild", "release", "reopen_period", "report", "seal_closed",
+    "show_period", "verify_period",
 ]  # fmt: skip

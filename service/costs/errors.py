@@ -31,3 +31,27 @@ class AlreadyBooked(Conflict):
     """{ext_ref!r} is in the ledger already, for something else. Nothing was booked."""
 
     code = "already_booked"
+
+
+class PeriodNotOver(Conflict):
+    """{month} cannot be closed before it is over: that is on {ends} at 00:00 UTC."""
+
+    code = "period_not_over"
+
+
+class EarlierPeriodOpen(Conflict):
+    """{month} cannot be closed before {earlier}, which has entries and is open. Close that one first."""
+
+    code = "earlier_period_open"
+
+
+class LaterPeriodClosed(Conflict):
+    """{month} cannot be reopened while {later} is closed. Reopen that one first."""
+
+    code = "later_period_closed"
+
+
+class PeriodIsOpen(Conflict):
+    """{month} is open: only what was closed can be reopened or verified."""
+
+    code = "period_open"

@@ -101,7 +101,10 @@ class LedgerEntry(Base):
 
 
 class BillingPeriod(Base):
-    """A calendar month in UTC that was closed once; a month without a row is open. `revision` counts the closings."""
+    """A calendar month in UTC that was closed once. `revision` counts the closings.
+
+    The books are closed through the latest month that is: whatever lies before it is closed with it, row or no row.
+    """
 
     __tablename__ = "billing_periods"
     __table_args__ = (
@@ -130,6 +133,22 @@ class PeriodSeal(Base):
     head: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_by: Mapped[str] = mapped_column(String(64))
     sealed_at: Mapped[datetime]
+
+
+class SealedDay(Base):
+    """What a closed month held on one of its days, to tell which entry it is that differs. Append-only.
+
+    `leaves` has 32 bytes for each entry, in the order of the chain: its id, and as much of its digest.
+    """
+
+    __tablename__ = "sealed_days"
+    __table_args__ = (ForeignKeyConstraint(["month", "revision"], ["period_seals.month", "period_seals.revision"]),)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    entries: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[Decimal] = mapped_column(money.column())
+    leaves: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 ROLLUP_KEYS: Final = (

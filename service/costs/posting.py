@@ -72,25 +72,22 @@ def post(session: Session, team: TeamFacts | None, posting: Posting, *, at: date
     return entry
 
 
+def closed_through(session: Session) -> date | None:
+    """The latest closed month; nothing counts in it or before any more. It stays so while one shares the ledger."""
+    return session.scalar(select(func.max(BillingPeriod.month)).where(BillingPeriod.state == "closed"))
+
+
 def is_closed(session: Session, day: date) -> bool:
-    """Whether nothing more may count on that day. It stays so while this transaction shares the ledger."""
-    return day.replace(day=1) in _closed(session, {day})
+    """Whether nothing more may count on that day."""
+    through = closed_through(session)
+    return through is not None and day.replace(day=1) <= through
 
 
 def _counts_on(session: Session, charged_at: datetime, at: datetime) -> date:
     """The day of the charge, else of the booking, else today: the first that lies in no closed month."""
+    through = closed_through(session)
     days = [moment.astimezone(UTC).date() for moment in (charged_at, at, clock.now())]
-    closed = _closed(session, set(days))
-    return next((day for day in days if day.replace(day=1) not in closed), days[0])
-
-
-def _closed(session: Session, days: set[date]) -> set[date]:
-    months = {day.replace(day=1) for day in days}
-    return set(
-        session.scalars(
-            select(BillingPeriod.month).where(BillingPeriod.month.in_(months), BillingPeriod.state == "closed")
-        )
-    )
+    return next((day for day in days if through is None or day.replace(day=1) > through), days[0])
 
 
 def _facts(posting: Posting) -> dict[str, Any]:
