@@ -101,7 +101,7 @@ def list_periods(
     """Months from the present back to the first with entries, newest first; figures where they are closed."""
     present = quotas.month_of(at, "UTC")
     found = [day.replace(day=1) for day in session.execute(_BOUNDS).one() if day is not None]
-    newest, oldest = max(present, *found), min(present, *found)
+    newest, oldest = max([present, *found]), min([present, *found])
     if after is not None:
         newest = min(newest, _before(after.month))
     months: list[date] = []

@@ -248,6 +248,12 @@ def test_months_are_listed_from_the_present_back_to_the_first_entry() -> None:
     assert [(one.state, one.entries, one.seal) for one in own.data][-1] == ("closed", None, None)
 
 
+def test_without_any_entry_there_is_the_present_month() -> None:
+    with read_only(FINANCE) as session:
+        page = costs.list_periods(session, after=None, limit=2, at=AFTER, team_id=None)
+    assert [(one.month, one.state) for one in page.data] == [("2026-11", "open")]
+
+
 def test_closing_and_reopening_are_in_the_audit() -> None:
     close("2026-10")
     reopen("2026-10", "because")
