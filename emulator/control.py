@@ -18,7 +18,7 @@ from emulator.faults import Fault
 from emulator.job_requests import read_json
 from emulator.jobs import Job
 from emulator.keys import id_of
-from emulator.metering import Use
+from emulator.metering import Meter, Use
 from emulator.scripts import is_amount
 from emulator.state import world_of
 
@@ -153,6 +153,12 @@ async def plant_usage(request: Request) -> Response:
     return Json(dataclasses.asdict(use))
 
 
+async def clear_usage(request: Request) -> Response:
+    """Nobody has used anything yet."""
+    world_of(request).meter = Meter()
+    return Json({"removed": True})
+
+
 async def show_discrepancies(request: Request) -> Response:
     return Json({"discrepancies": [one.view() for one in world_of(request).discrepancies.values()]})
 
@@ -279,6 +285,7 @@ routes = [
     Route("/keys", add_key, methods=["POST"]),
     Route("/keys/{key}", remove_key, methods=["DELETE"]),
     Route("/usage", plant_usage, methods=["POST"]),
+    Route("/usage", clear_usage, methods=["DELETE"]),
     Route("/discrepancies", show_discrepancies, methods=["GET"]),
     Route("/discrepancies", add_discrepancy, methods=["POST"]),
     Route("/discrepancies", clear_discrepancies, methods=["DELETE"]),

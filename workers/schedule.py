@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service import connections, costs, datasets, jobs, registry
 from service.connections import flows as connection_flows
+from service.costs import flows as cost_flows
 from service.datasets import flows as dataset_flows
 from service.jobs import flows as job_flows
 from service.kit import idempotency, ticks, work
@@ -57,6 +58,7 @@ TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "datasets.retain": (3600.0, dataset_flows.retain),
     "jobs.wake_erased": (settings().erase_copies_seconds, job_flows.wake_erased),
     "jobs.janitor": (settings().janitor_seconds, job_flows.sweep_jobs),
+    "costs.read_usage": (settings().usage_seconds, cost_flows.read_usage),
     "jobs.sweep_orphans": (86_400.0, job_flows.sweep_orphans),
 }
 """Name → seconds between two runs, and what runs."""

@@ -40,6 +40,7 @@ from service.api import (
     streams,
     teams,
     uploads,
+    usage,
 )
 from service.api.describe import describe
 from service.api.draining import Draining, drain_on_sigterm
@@ -53,7 +54,7 @@ ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
-    adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router, attention.router,
+    usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router, attention.router,
     health.router,
 )  # fmt: skip
 

@@ -33,6 +33,15 @@ class ConnectionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """An account, and whether its costs and usage can be read."""
+
+    id: UUID
+    name: str
+    has_admin_key: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MeteredAccount:
     """An account whose costs and usage can be read: all of its organisation's, or those of its one `project`."""
 
@@ -117,6 +126,23 @@ def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
         requests_per_minute=row.requests_per_minute,
         paused=row.paused_reason,
     )
+
+
+def account(session: Session, connection: str) -> ConnectionFacts:
+    """The account of this shown id or name, for whoever may not see how it is reached. Raises ConnectionNotFound."""
+    asked = Connection.name == connection
+    with suppress(UnknownId):
+        asked = or_(asked, Connection.id == read("conn", connection))
+    found = _facts(session, asked)
+    if found is None:
+        raise ConnectionNotFound(connection=connection)
+    return found
+
+
+def accounts(session: Session) -> list[AccountFacts]:
+    """Every account that is not archived, the oldest first."""
+    found = select(Connection.id, Connection.name, Connection.has_admin_key).where(Connection.archived_at.is_(None))
+    return [AccountFacts(*row) for row in session.execute(found.order_by(Connection.id))]
 
 
 def metered(session_as_worker: Session) -> list[MeteredAccount]:

@@ -2,7 +2,8 @@
 
 Invariants: an entry names the account it debits and the one it credits, so the ledger balances by construction; entries
 are only ever added, by privilege and by trigger; no bill of a provider is booked twice, in whatever team; an entry's
-amount is its quantity at its unit price, both written on it; a report's total is the sum of its rows.
+amount is its quantity at its unit price, both written on it; a report's total is the sum of its rows. What a tuned
+model was used for is booked once, by the difference to what is booked, and on nobody where no owner is known.
 """
 
 from service.costs.adjusting import Adjustment, adjust, owner_of
@@ -19,6 +20,12 @@ from service.costs.errors import (
     UnknownGroup,
 )
 from service.costs.exports import as_csv
+from service.costs.metering.commands import own_model
+from service.costs.metering.commands import remove_owner as remove_usage_owner
+from service.costs.metering.commands import set_owner as set_usage_owner
+from service.costs.metering.queries import UsageFilter, list_usage, readings
+from service.costs.metering.queries import list_owners as list_usage_owners
+from service.costs.metering.schemas import ReadingView, UsageOwnerSet, UsageOwnerView, UsageState, UsageView
 from service.costs.periods import close as close_period
 from service.costs.periods import list_periods
 from service.costs.periods import reopen as reopen_period
@@ -41,8 +48,9 @@ from service.costs.sealing import verify as verify_period
 __all__ = [
     "GROUPS", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay", "BadPeriod",
     "CostReport", "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period", "PeriodIsOpen", "PeriodNotOver",
-    "PeriodView", "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "Verdict", "adjust", "as_csv",
-    "booked_through", "charge_training", "close_period", "closed_periods", "differences", "fold", "groups",
-    "list_periods", "owner_of", "period", "quote", "rebuild", "release", "reopen_period", "report", "seal_closed",
-    "show_period", "verify_period",
+    "PeriodView", "ReadingView", "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "UsageFilter",
+    "UsageOwnerSet", "UsageOwnerView", "UsageState", "UsageView", "Verdict", "adjust", "as_csv", "booked_through",
+    "charge_training", "close_period", "closed_periods", "differences", "fold", "groups", "list_periods", "list_usage",
+    "list_usage_owners", "own_model", "owner_of", "period", "quote", "readings", "rebuild", "release",
+    "remove_usage_owner", "reopen_period", "report", "seal_closed", "set_usage_owner", "show_period", "verify_period",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service import quotas
 from service.catalog import PriceFacts
 from service.costs import posting, queries
+from service.costs.metering.commands import own_model
 from service.costs.posting import Posting
 from service.costs.rules import quote
 from service.kit import money
@@ -50,6 +51,8 @@ def charge_training(
         return money.ZERO
     amount = quote(price, quantity)
     settlement = quotas.settle(session, team.id, job_id, amount, beside=beside)
+    if model is not None:
+        own_model(session, team.id, model, connection_id=connection_id, base_model=base_model)
     posting.post(
         session,
         team,

@@ -55,3 +55,9 @@ class PeriodIsOpen(Conflict):
     """{month} is open: only what was closed can be reopened or verified."""
 
     code = "period_open"
+
+
+class UsageOwnerNotFound(NotFound):
+    """Nobody has said whose the {kind} {external_id!r} at {connection!r} is."""
+
+    code = "usage_owner_not_found"

@@ -9,8 +9,10 @@ from typing import Final, Protocol
 from service.costs.errors import BadPeriod, UnknownGroup
 from service.kit import money
 
-# Meters that training is paid by, and how much of what is counted one of their units holds: an hour has 3600 seconds.
-_COUNTED: Final = {"training_tokens": 1, "training_hours": 3600}
+# Meters, and how much of what is counted one of their units holds: an hour has 3600 seconds.
+_COUNTED: Final = {
+    "training_tokens": 1, "training_hours": 3600, "input_tokens": 1, "cached_input_tokens": 1, "output_tokens": 1,
+}  # fmt: skip
 GROUPS: Final = ("team", "base_model", "model", "job")
 _MONTH: Final = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 
@@ -27,7 +29,7 @@ class Priced(Protocol):
 
 
 def quote(price: Priced, quantity: int) -> Decimal:
-    """What training costs, exact before it is rounded once, half to even, to ten places.
+    """What training or inference costs, exact before it is rounded once, half to even, to ten places.
 
     `quantity` is tokens, or seconds of training where the price is by the hour.
     """
@@ -38,10 +40,10 @@ def quote(price: Priced, quantity: int) -> Decimal:
 
 
 def priced_quantity(price: Priced) -> Decimal:
-    """For how much its amount is, in what `quote` counts. ValueError for a meter that training is not paid by."""
+    """For how much its amount is, in what `quote` counts. ValueError for a meter nothing is booked by."""
     counted = _COUNTED.get(price.meter)
     if counted is None:
-        raise ValueError(f"cannot quote training by {price.meter}")
+        raise ValueError(f"cannot quote by {price.meter}")
     return price.unit_quantity * counted
 
 

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     fold_costs_seconds: float = Field(60.0, gt=0, description="Between two additions to the sums that reports read.")
     report_unit_seconds: float = Field(20.0, gt=0, description="A report that takes longer is cut off.")
 
+    # Usage and costs as providers tell them (docs/reconciliation.md). Days are UTC.
+    usage_seconds: float = Field(3600.0, gt=0, description="Between two looks at what tuned models were used for.")
+    usage_days_again: int = Field(3, ge=1, le=31, description="Days asked for again: providers tell of some late.")
+    usage_days_at_first: int = Field(31, ge=1, le=366, description="Days asked for the first time.")
+
     # API.
     upload_bytes_max: int = Field(1024**3, gt=0)
     segment_bytes: int = Field(64 * 1024**2, gt=0, description="Larger files are checked in pieces of this size.")

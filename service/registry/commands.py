@@ -7,7 +7,7 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service import audit, webhooks
+from service import audit, costs, webhooks
 from service.kit import work
 from service.kit.identity import Actor, worker_for
 from service.kit.ids import new_id, show
@@ -70,6 +70,14 @@ def register(
     work.wake(version)
     session.add(version)
     session.flush()
+    costs.own_model(
+        session,
+        team_id,
+        provider_model_id,
+        connection_id=connection_id,
+        base_model=base_model,
+        version_id=version.id,
+    )
     audit.record(
         session,
         actor,

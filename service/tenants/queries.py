@@ -1,5 +1,6 @@
 """Reads of teams and keys. Row-level security shows a team's key its own team only; the filters here say the same."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -61,6 +62,11 @@ def list_teams(session: Session, *, after: UUID | None, limit: int) -> Page[Team
     """Teams, newest first."""
     rows, has_more = newest_first(session, select(Team), Team.id, after=after, limit=limit)
     return page_of([TeamView.of(row) for row in rows], has_more=has_more)
+
+
+def slugs(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The slugs of these teams, as far as this role may see them."""
+    return {row.id: row.slug for row in session.execute(select(Team.id, Team.slug).where(Team.id.in_(ids)))}
 
 
 def count_choosers(session: Session, connection_id: UUID) -> int:

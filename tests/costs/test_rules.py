@@ -54,8 +54,8 @@ def test_an_hour_is_charged_by_the_second() -> None:
     assert quote(by_hour, 1) == Decimal("0.0277777778")
 
 
-@pytest.mark.parametrize(("meter", "count"), [("hosting_hours", 1), ("output_tokens", 1), ("training_tokens", -1)])
-def test_only_training_is_quoted(meter: str, count: int) -> None:
+@pytest.mark.parametrize(("meter", "count"), [("hosting_hours", 1), ("training_tokens", -1)])
+def test_only_what_is_booked_is_quoted(meter: str, count: int) -> None:
     with pytest.raises(ValueError, match="cannot quote"):
         quote(APrice(Decimal(1), meter=meter), count)
 

@@ -34,6 +34,8 @@ UNIQUE_ACROSS_TEAMS: Final = {
     "uq_jobs_connection_id_provider_job_id": "given by the provider: one job there is one job here, in whatever team",
     "uq_ledger_entries_ext_ref": "made of the provider's id: no bill is booked twice, in whatever team",
     "uq_ledger_entries_seq": "counted by the database: the order of all entries",
+    "uq_usage_days_line": "told by the provider and written by operators",
+    "uq_usage_owners_connection_id_kind_external_id": "set by operators and finance, never by a team",
 }
 
 Row = tuple[Any, ...]
