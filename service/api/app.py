@@ -54,8 +54,8 @@ ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
-    usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router, attention.router,
-    health.router,
+    usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router,
+    attention.router, health.router,
 )  # fmt: skip
 
 
