@@ -1,4 +1,4 @@
-"""Base models and prices, the same for every team."""
+"""Base models, the same for every team."""
 
 from typing import Annotated
 
@@ -8,7 +8,6 @@ from service import catalog
 from service.api.deps import May
 from service.api.errors import problems
 from service.kit import clock
-from service.kit.bodies import Instant
 from service.kit.db import read_only
 from service.kit.identity import Actor
 from service.kit.pages import Page, page_of
@@ -16,8 +15,8 @@ from service.kit.pages import Page, page_of
 router = APIRouter(tags=["catalog"])
 
 MayRead = Annotated[Actor, May("catalog:read")]
-_NAME = r"^[\x21-\x7e]+$"
-Provider = Annotated[str | None, Query(pattern=_NAME, description="Only this provider's.", examples=["openai"])]
+NAME = r"^[\x21-\x7e]+$"
+Provider = Annotated[str | None, Query(pattern=NAME, description="Only this provider's.", examples=["openai"])]
 
 
 @router.get("/v1/base-models", summary="List base models", responses=problems(401, 403, 422))
@@ -25,16 +24,3 @@ def list_base_models(actor: MayRead, provider: Provider = None) -> Page[catalog.
     """Every base model on one page, by provider and id. Retired ones too: see `trainable` and `why_not`."""
     with read_only(actor) as session:
         return page_of(catalog.list_base_models(session, clock.now(), provider=provider), has_more=False)
-
-
-@router.get("/v1/prices", summary="List prices", responses=problems(401, 403, 422))
-def list_prices(
-    actor: MayRead,
-    provider: Provider = None,
-    model: Annotated[str | None, Query(pattern=_NAME, description="Only this base model's, by its id.")] = None,
-    at: Annotated[Instant | None, Query(description="The prices in force at this instant, not now.")] = None,
-) -> Page[catalog.PriceView]:
-    """Every price in force on one page, by provider, model and meter."""
-    with read_only(actor) as session:
-        found = catalog.prices(session, at or clock.now(), provider=provider, model=model)
-        return page_of([catalog.PriceView.of(price) for price in found], has_more=False)

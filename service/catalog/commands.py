@@ -14,6 +14,7 @@ from service.kit.ids import new_id
 
 _MODEL_KEY: Final = ("provider", "id")
 _PRICE_KEY: Final = ("provider", "model", "meter", "effective_from")  # of the standard tier, all the seed knows
+SEED: Final = "seed"
 _PRICED: Final = ("amount", "unit_quantity", "currency")
 
 
@@ -24,8 +25,8 @@ class PriceChanged(Exception):
 def load_seed(session: Session, offers: Sequence[seed.Offer] | None = None) -> None:
     """Bring base models and prices in line with `offers`, those of the data files. Needs an operator's unit.
 
-    Again changes nothing. Models are updated; prices are only ever added. Raises PriceChanged where an offer alters one
-    that is in the book.
+    Again changes nothing. Models are updated; prices are only ever added, and what somebody has entered for the same
+    instant stands. Raises PriceChanged where an offer alters what an earlier one said.
     """
     for offer in offers or seed.offers():
         _upsert_models(session, offer.models)
@@ -45,5 +46,5 @@ def _add_prices(session: Session, prices: list[seed.Row]) -> None:
     known = {tuple(getattr(row, name) for name in _PRICE_KEY): row for row in book}
     for price in prices:
         row = known[tuple(price[name] for name in _PRICE_KEY)]
-        if any(getattr(row, name) != price[name] for name in _PRICED):
+        if row.created_by == SEED and any(getattr(row, name) != price[name] for name in _PRICED):
             raise PriceChanged(f"{price} is {row.amount} {row.currency} per {row.unit_quantity} in the price book")

@@ -40,6 +40,36 @@ class MethodUnsupported(NotTrainable):
 
 
 class PriceUnknown(Conflict):
-    """The price book has no price for the {meter} of {model} at {provider} on {day}, and nothing is spent unpriced."""
+    """No {tier} price for the {meter} of {model} at {provider} on {day}: nothing is spent before it is in the book."""
 
     code = "price_unknown"
+
+
+class UnknownMeter(Invalid):
+    """Nothing is charged by {meter!r}; meters are {known}."""
+
+    code = "meter_unknown"
+
+
+class OtherCurrency(Invalid):
+    """The books are kept in {known}, so a price cannot be in {currency!r}."""
+
+    code = "currency_unsupported"
+
+
+class PriceTaken(Conflict):
+    """From {effective_from} on it is {amount} for {unit_quantity} already. No row is altered: add one from later on."""
+
+    code = "price_taken"
+
+
+class PriceInThePast(Conflict):
+    """A price from {effective_from} on would alter what was in force since then. Give an instant that is to come."""
+
+    code = "price_in_the_past"
+
+
+class BadPriceList(Invalid):
+    """Nothing was imported, for {count} things are wrong. The first: line {line}, {field}: {detail}."""
+
+    code = "price_list_invalid"

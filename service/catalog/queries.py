@@ -5,15 +5,16 @@ from dataclasses import fields
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import any_, literal, or_, select
+from sqlalchemy import and_, any_, func, literal, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from service.catalog import rules
 from service.catalog.errors import PriceUnknown, UnknownBaseModel, UnknownProvider
 from service.catalog.models import BaseModel, Price
 from service.catalog.rules import STANDARD, BaseModelFacts, PriceFacts
-from service.catalog.schemas import BaseModelView
+from service.catalog.schemas import BaseModelView, PriceRowView
+from service.kit import ids
 
 
 def offered(session: Session, provider: str) -> dict[str, BaseModelFacts]:
@@ -83,7 +84,7 @@ def price(session: Session, provider: str, model: str, meter: str, at: datetime,
         .limit(1)
     ).one_or_none()
     if row is None:
-        raise PriceUnknown(meter=meter.replace("_", " "), model=model, provider=provider, day=day_of(at))
+        raise PriceUnknown(meter=meter.replace("_", " "), model=model, provider=provider, tier=tier, day=day_of(at))
     return _price_facts(row)
 
 
@@ -104,6 +105,38 @@ def prices(
     meters = (Price.provider, Price.model, Price.meter, Price.tier)
     rows = session.scalars(found.ext(distinct_on(*meters)).order_by(*meters, Price.effective_from.desc()))
     return [_price_facts(row) for row in rows]
+
+
+def price_list(
+    session: Session, at: datetime | None, *, after: UUID | None = None, limit: int | None = None, **only: str | None
+) -> list[PriceRowView]:
+    """Rows of the price book with their ends, by provider, model, meter and tier, the latest first.
+
+    Those in force at an instant or, with None, all there are and will be. `only` is any of provider, model, meter and
+    tier; `after` the last row of the page before. Raises UnknownId.
+    """
+    meters = (Price.provider, Price.model, Price.meter, Price.tier)
+    ends = func.lead(Price.effective_from).over(partition_by=meters, order_by=Price.effective_from)
+    book = select(Price, ends.label("effective_until")).subquery()
+    row = aliased(Price, book)
+    of_meter = (row.provider, row.model, row.meter, row.tier)
+    found = select(row, book.c.effective_until).order_by(*of_meter, row.effective_from.desc()).limit(limit)
+    if at is not None:
+        found = found.where(row.effective_from <= at, func.coalesce(book.c.effective_until > at, true()))
+    for name, value in only.items():
+        if value is not None:
+            found = found.where(book.c[name] == value)
+    if after is not None:
+        last = session.get(Price, after)
+        if last is None:
+            raise ids.UnknownId(what="price", id=ids.show("price", after))
+        its = tuple_(last.provider, last.model, last.meter, last.tier)
+        earlier = and_(tuple_(*of_meter) == its, row.effective_from < last.effective_from)
+        found = found.where(or_(tuple_(*of_meter) > its, earlier))
+    return [
+        PriceRowView.of_row(_price_facts(one), until=until, created_by=one.created_by, created_at=one.created_at)
+        for one, until in session.execute(found)
+    ]
 
 
 def list_base_models(session: Session, at: datetime, *, provider: str | None = None) -> list[BaseModelView]:

@@ -1,14 +1,18 @@
 """What `GET /v1/base-models` and `GET /v1/prices` promise."""
 
+from dataclasses import fields
 from datetime import date, datetime
-from typing import Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.catalog.errors import NotTrainable
 from service.catalog.hyperparameters import Range
-from service.catalog.rules import BaseModelFacts, PriceFacts
+from service.catalog.rules import STANDARD, BaseModelFacts, PriceFacts
 from service.kit import ids, money
+from service.kit.bodies import Body, Instant
+
+_MONEY: Final = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
 
 
 class PriceView(BaseModel):
@@ -23,7 +27,9 @@ class PriceView(BaseModel):
                     "provider": "openai",
                     "model": "gpt-4.1-mini-2025-04-14",
                     "meter": "training_tokens",
+                    "tier": "standard",
                     "amount": "5.00",
+                    "list_amount": None,
                     "currency": "USD",
                     "unit_quantity": 1000000,
                     "effective_from": "2025-10-01T00:00:00Z",
@@ -36,7 +42,9 @@ class PriceView(BaseModel):
     provider: str = Field(examples=["openai"])
     model: str = Field(description="The base model's id, never an alias.")
     meter: str = Field(description="What is counted: `training_tokens`, `training_hours`, `input_tokens`, …")
-    amount: money.Amount = Field(description="Price of `unit_quantity`.")
+    tier: str = Field(description="`standard`, or whatever else the provider tells prices of one meter apart by.")
+    amount: money.Amount = Field(description="What we pay for `unit_quantity`.")
+    list_amount: money.Amount | None = Field(description="What the provider's public list says, where it differs.")
     currency: str = Field(description="ISO 4217.")
     unit_quantity: int = Field(description="How many tokens or hours `amount` is for.")
     effective_from: datetime
@@ -44,16 +52,65 @@ class PriceView(BaseModel):
     @classmethod
     def of(cls, price: PriceFacts) -> Self:
         """The row as users see it."""
-        return cls(
-            id=ids.show("price", price.id),
-            provider=price.provider,
-            model=price.model,
-            meter=price.meter,
-            amount=price.amount,
-            currency=price.currency,
-            unit_quantity=int(price.unit_quantity),
-            effective_from=price.effective_from,
-        )
+        return cls(**_shown(price))
+
+
+class PriceRowView(PriceView):
+    """A row of the price book: a price, when the next one ends it, and who entered it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+    effective_until: datetime | None = Field(description="When the next row of the meter begins; null: none is known.")
+    created_by: str = Field(description="`seed`: the platform's own data file.")
+    created_at: datetime
+
+    @classmethod
+    def of_row(cls, price: PriceFacts, *, until: datetime | None, created_by: str, created_at: datetime) -> Self:
+        """The row as users see it."""
+        return cls(**_shown(price), effective_until=until, created_by=created_by, created_at=created_at)
+
+
+def _shown(price: PriceFacts) -> dict[str, Any]:
+    told = {field.name: getattr(price, field.name) for field in fields(PriceFacts)}
+    return told | {"id": ids.show("price", price.id), "unit_quantity": int(price.unit_quantity)}
+
+
+class PriceCreate(Body):
+    """A price from an instant on. The next one of the same meter ends it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "provider": "openai",
+                    "model": "gpt-4.1-mini-2025-04-14",
+                    "meter": "training_tokens",
+                    "amount": "4.50",
+                    "list_amount": "5.00",
+                    "effective_from": "2027-01-01T00:00:00Z",
+                }
+            ]
+        }
+    )
+    provider: str = Field(max_length=32, examples=["openai"])
+    model: str = Field(max_length=100, description="The base model's id, never an alias.")
+    meter: str = Field(max_length=32, description="What is counted: `training_tokens`, `training_hours`, …")
+    amount: str = Field(pattern=_MONEY, description="What we pay for `unit_quantity`: a decimal string.")
+    effective_from: Instant = Field(description="From when on. In the past only where nothing was in force then.")
+    tier: str = Field(STANDARD, pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    list_amount: str | None = Field(None, pattern=_MONEY, description="The provider's public price, where it differs.")
+    unit_quantity: int | None = Field(
+        None, ge=1, le=10**9, description="For how many tokens or hours `amount` is; absent: as usual for the meter."
+    )
+    currency: str = Field(money.CURRENCY, max_length=3, description="ISO 4217; the platform's.")
+
+
+class PriceImport(BaseModel):
+    """What came of a price list, or with `dry_run` would."""
+
+    object: Literal["price_import"] = "price_import"
+    dry_run: bool
+    added: int = Field(description="Rows that are new.")
+    unchanged: int = Field(description="Rows that were in the book already, just so.")
 
 
 class RangeView(BaseModel):

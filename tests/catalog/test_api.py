@@ -39,9 +39,11 @@ def test_prices_are_those_of_an_instant(team: Team) -> None:
     before = {one["meter"]: one for one in listed(team, f"{path}&at=2023-11-05T23:59:59Z")}
     after = {one["meter"]: one for one in listed(team, f"{path}&at=2023-11-06T01:00:00%2B01:00")}
     assert (before["output_tokens"]["amount"], after["output_tokens"]["amount"]) == ("16.00", "6.00")
-    assert after["output_tokens"] | {"id": ""} == PRICE | {
+    assert before["output_tokens"]["effective_until"] == "2023-11-06T00:00:00Z"
+    assert after["output_tokens"] | {"id": "", "created_at": ""} == PRICE | {
         "id": "", "model": "gpt-3.5-turbo-0613", "meter": "output_tokens", "amount": "6.00", "unit_quantity": 1_000_000,
-        "effective_from": "2023-11-06T00:00:00Z",
+        "tier": "standard", "list_amount": None, "effective_from": "2023-11-06T00:00:00Z", "effective_until": None,
+        "created_by": "seed", "created_at": "",
     }  # fmt: skip
     assert listed(team, f"{path}&at=2023-01-01T00:00:00Z") == []
 
