@@ -52,11 +52,11 @@ from service.kit import logs, metrics
 from service.kit.settings import settings
 
 ROUTERS = (
-    teams.router, me.router, catalog.router, prices.router, connections.router, budgets.router, limits.router,
-    uploads.router, datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
+    teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
+    datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
     usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router,
-    attention.router, health.router,
+    attention.router, prices.router, health.router,
 )  # fmt: skip
 
 
