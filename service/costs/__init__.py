@@ -6,6 +6,7 @@ amount is its quantity at its unit price, both written on it; a report's total i
 model was used for is booked once, by the difference to what is booked, and on nobody where no owner is known.
 """
 
+from service.costs import reports
 from service.costs.adjusting import Adjustment, adjust, owner_of
 from service.costs.commands import charge_training, release
 from service.costs.errors import (
@@ -19,7 +20,6 @@ from service.costs.errors import (
     UnknownEntry,
     UnknownGroup,
 )
-from service.costs.exports import as_csv
 from service.costs.metering.commands import own_model
 from service.costs.metering.commands import remove_owner as remove_usage_owner
 from service.costs.metering.commands import set_owner as set_usage_owner
@@ -30,13 +30,11 @@ from service.costs.periods import close as close_period
 from service.costs.periods import list_periods
 from service.costs.periods import reopen as reopen_period
 from service.costs.periods import show as show_period
-from service.costs.queries import report
 from service.costs.rollup import Difference, booked_through, differences, fold, rebuild
 from service.costs.rules import GROUPS, Period, groups, period, quote
 from service.costs.schemas import (
     AdjustmentRequest,
     AdjustmentView,
-    CostReport,
     PeriodView,
     Reopen,
     SealDifference,
@@ -47,10 +45,10 @@ from service.costs.sealing import verify as verify_period
 
 __all__ = [
     "GROUPS", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay", "BadPeriod",
-    "CostReport", "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period", "PeriodIsOpen", "PeriodNotOver",
+    "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period", "PeriodIsOpen", "PeriodNotOver",
     "PeriodView", "ReadingView", "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "UsageFilter",
-    "UsageOwnerSet", "UsageOwnerView", "UsageState", "UsageView", "Verdict", "adjust", "as_csv", "booked_through",
+    "UsageOwnerSet", "UsageOwnerView", "UsageState", "UsageView", "Verdict", "adjust", "booked_through",
     "charge_training", "close_period", "closed_periods", "differences", "fold", "groups", "list_periods", "list_usage",
     "list_usage_owners", "own_model", "owner_of", "period", "quote", "readings", "rebuild", "release",
-    "remove_usage_owner", "reopen_period", "report", "seal_closed", "set_usage_owner", "show_period", "verify_period",
+    "remove_usage_owner", "reopen_period", "reports", "seal_closed", "set_usage_owner", "show_period", "verify_period",
 ]  # fmt: skip

@@ -15,6 +15,30 @@ class BadPeriod(Invalid):
     code = "bad_period"
 
 
+class BadSpan(Invalid):
+    """Give either period=YYYY-MM or both start and end, days from 2000 to 2099 as YYYY-MM-DD with start before end."""
+
+    code = "bad_span"
+
+
+class AsOfTooRecent(Invalid):
+    """as_of must lie {seconds} seconds or more in the past, with a time zone: later bookings may be under way."""
+
+    code = "as_of_too_recent"
+
+
+class UnknownSort(Invalid):
+    """Costs cannot be sorted by {sort!r}; give one of {known}, with - before it for the largest first."""
+
+    code = "unknown_sort"
+
+
+class BadCursor(Invalid):
+    """`after` is not of this report: give what its last page said as `next`, and ask for the same keys and order."""
+
+    code = "bad_cursor"
+
+
 class UnknownEntry(NotFound):
     """There is no ledger entry {entry!r}."""
 

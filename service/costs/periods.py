@@ -174,7 +174,7 @@ def _in(period: Period) -> tuple[ColumnElement[bool], ...]:
 
 def _warnings(session: Session, period: Period) -> list[PeriodWarning]:
     """What may still come, and will count in a later month once this one is closed."""
-    held = quotas.held_in(period.month, None).subquery()
+    held = quotas.held_in([period.month], None).subquery()
     confirming = aliased(LedgerEntry)
     confirmed = exists().where(confirming.corrects == LedgerEntry.id, confirming.accrued)
     accrued = select(func.count(), func.coalesce(func.sum(LedgerEntry.amount), 0)).where(

@@ -13,7 +13,9 @@ from service.kit import money
 _COUNTED: Final = {
     "training_tokens": 1, "training_hours": 3600, "input_tokens": 1, "cached_input_tokens": 1, "output_tokens": 1,
 }  # fmt: skip
-GROUPS: Final = ("team", "base_model", "model", "job")
+GROUPS: Final = (
+    "team", "cost_center", "product", "environment", "provider", "base_model", "model", "job", "meter", "day", "month",
+)  # fmt: skip
 _MONTH: Final = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 
 

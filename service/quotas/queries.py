@@ -1,6 +1,6 @@
 """Reads of budgets, reservations and limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -44,14 +44,19 @@ def budget(session: Session, team: TeamFacts, at: datetime) -> BudgetView:
     )
 
 
-def held_in(month: date, team_id: UUID | None) -> Select[str, str, UUID, Decimal]:
-    """What is held now for jobs in the teams' months of that name: slug, base model, job and amount, to be added up.
+def held_in(months: Sequence[date], team_id: UUID | None) -> Select[UUID, str, str, UUID, date, Decimal]:
+    """What is held now for jobs in the teams' months of those names: team, slug, base model, job, month and amount.
 
     `team_id` narrows it to one team.
     """
-    held = select(Reservation.team_slug, Reservation.base_model, Reservation.job_id, Reservation.amount).where(
-        Reservation.state == "held", Reservation.month == month
-    )
+    held = select(
+        Reservation.team_id,
+        Reservation.team_slug,
+        Reservation.base_model,
+        Reservation.job_id,
+        Reservation.month,
+        Reservation.amount,
+    ).where(Reservation.state == "held", Reservation.month.in_(months))
     return held if team_id is None else held.where(Reservation.team_id == team_id)
 
 

@@ -19,6 +19,7 @@ from service.tenants.queries import (
     list_keys,
     list_teams,
     me,
+    owners,
     show_team,
     slugs,
     team,
@@ -30,5 +31,5 @@ __all__ = [
     "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyExpired", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate",
     "TeamFacts", "TeamUpdate", "TeamView", "authenticate", "choose_connection", "count_choosers", "create_key",
     "create_team", "digest", "find_team", "has_operator", "keys_for_resolving", "list_keys", "list_teams", "me",
-    "parse_key", "revoke_key", "show_team", "slugs", "team",
+    "owners", "parse_key", "revoke_key", "show_team", "slugs", "team",
 ]  # fmt: skip

@@ -53,6 +53,11 @@ def find_team(session: Session, slug_or_id: str, *, within: UUID | None = None) 
     return _facts(_look_up(session, slug_or_id, within))
 
 
+def owners() -> Select[UUID, str | None, str | None, str | None]:
+    """What of each team costs are grouped by, as of now: id, cost center, product and environment."""
+    return select(Team.id, Team.cost_center, Team.product, Team.environment)
+
+
 def show_team(session: Session, slug_or_id: str, *, within: UUID | None = None) -> TeamView:
     """The same, as shown."""
     return TeamView.of(_look_up(session, slug_or_id, within))

@@ -91,7 +91,7 @@ def first(url: str, operator_key: str) -> dict[str, str]:
     order = {"model": MODEL, "dataset": dataset["id"], "suffix": "keeper", "register": {"name": "keeper"}}
     job = train(member, order)
     costs = member.ask("GET", "/v1/costs?group_by=team,model")
-    total = Decimal(costs["total"]["settled"])
+    total = Decimal(costs["total"]["cost"])
     check("costs equal the job's charge", total == Decimal(job["cost"]) > 0, f"{costs['total']} {job['cost']}")
 
     versions = member.until("/v1/models/keeper", has_ready_version, seconds=90)
@@ -126,7 +126,7 @@ def again(url: str, state: dict[str, str]) -> None:
     chatbot, member = Api(url, state["chatbot"]), Api(url, state["member"])
     answer = chatbot.ask("GET", "/v1/models/keeper/resolve")
     check("the same model is resolved", answer["model"] == state["model"], answer)
-    total = member.ask("GET", "/v1/costs?group_by=team")["total"]["settled"]
+    total = member.ask("GET", "/v1/costs?group_by=team")["total"]["cost"]
     check("the ledger is unchanged", Decimal(total) == Decimal(state["cost"]), total)
     dataset = member.upload("lighthouse_validation.jsonl")
     check("workers take up new work", dataset["state"] == "ready", dataset)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -34,18 +35,31 @@ def spender(make_team: Callable[..., Team]) -> Team:
     return team
 
 
+def amounts(**told: str | int | None) -> dict[str, Any]:
+    """The measures of a row; what is not told is nothing."""
+    cost = {"cost": told["settled"]} if "settled" in told else {}
+    nothing = dict.fromkeys(("estimated", "reserved", "accrued", "settled", "adjusted", "cost"), "0.00")
+    return {**nothing, "quantity": 0, **cost, **told}
+
+
 def test_a_report_has_the_keys_asked_for_and_a_total(spender: Team) -> None:
     assert spender.member.get(f"{PATH}&group_by=team,model").json() == {
         "object": "cost_report",
-        "period": {"start": "2031-03-01T00:00:00Z", "end": "2031-04-01T00:00:00Z"},
+        "period": {"start": "2031-03-01T00:00:00Z", "end": "2031-04-01T00:00:00Z", "state": "open", "revision": 0},
+        "as_of": None,
         "group_by": ["team", "model"],
         "currency": "USD",
         "rows": [
-            {"team": spender.slug, "model": "ft:a", "reserved": "0.00", "settled": "0.25836", "quantity": 86_120},
-            {"team": spender.slug, "model": None, "reserved": "1.25", "settled": "3.00", "quantity": 1_000_000},
+            {"team": spender.slug, "model": "ft:a", **amounts(estimated="10.00", settled="0.25836", quantity=86_120)},
+            {
+                "team": spender.slug, "model": None,
+                **amounts(estimated="10.00", reserved="1.25", settled="3.00", quantity=1_000_000),
+            },
         ],
-        "total": {"reserved": "1.25", "settled": "3.25836", "quantity": 1_086_120},
-    }
+        "total": amounts(estimated="20.00", reserved="1.25", settled="3.25836", quantity=1_086_120),
+        "has_more": False,
+        "next": None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/csv;q=0.5, application/json"])
@@ -64,9 +78,9 @@ def test_csv_is_a_file_no_browser_guesses_about(spender: Team, query: str, accep
     assert answer.headers["content-disposition"] == 'attachment; filename="costs-2031-03.csv"'
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.text == (
-        "period,model,team,currency,reserved,settled,quantity\r\n"
-        f"2031-03,ft:a,{spender.slug},USD,0.00,0.25836,86120\r\n"
-        f"2031-03,,{spender.slug},USD,1.25,3.00,1000000\r\n"
+        "period,model,team,currency,estimated,reserved,accrued,settled,adjusted,cost,quantity\r\n"
+        f"2031-03,ft:a,{spender.slug},USD,10.00,0.00,0.00,0.25836,0.00,0.25836,86120\r\n"
+        f"2031-03,,{spender.slug},USD,10.00,1.25,0.00,3.00,0.00,3.00,1000000\r\n"
     )
 
 
@@ -84,17 +98,27 @@ def test_a_spreadsheet_runs_nothing_a_team_has_named(make_team: Callable[..., Te
         "\"'=HYPERLINK(\"\"http://evil\"\",\"\"x\"\")\"", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "\"'\r=1\"", "\"'\n=1\"",
         "'\uff1d1",
     ):  # fmt: skip
-        assert f"2031-03,{cell},USD,0.00,3.00,1000000" in lines
+        assert f"2031-03,{cell},USD,10.00,0.00,0.00,3.00,0.00,3.00,1000000" in lines
 
 
 @pytest.mark.parametrize(
     ("query", "parameter", "code"),
     [
-        ("group_by=cost_center", "group_by", "unknown_group"),
+        ("group_by=owner", "group_by", "unknown_group"),
         ("group_by=", "group_by", "unknown_group"),
         ("period=2026-13", "period", "bad_period"),
         ("period=2026-11-01", "period", "bad_period"),
-        ("format=xlsx", "format", "invalid_request"),
+        ("format=ods", "format", "invalid_request"),
+        ("start=2026-11-01", "end", "bad_span"),
+        ("start=2026-11-02&end=2026-11-02", "end", "bad_span"),
+        ("start=1999-01-01&end=2026-11-02", "start", "bad_span"),
+        ("period=2026-11&start=2026-11-01&end=2026-11-02", "period", "bad_span"),
+        ("start=yesterday&end=2026-11-02", "start", "invalid_request"),
+        ("as_of=2126-11-02T00:00:00Z", "as_of", "as_of_too_recent"),
+        ("as_of=2026-11-02T00:00:00", "as_of", "as_of_too_recent"),
+        ("sort=team", "sort", "unknown_sort"),
+        ("after=x", "after", "bad_cursor"),
+        ("limit=50001", "limit", "invalid_request"),
     ],
 )
 def test_what_cannot_be_reported_is_named(team: Team, query: str, parameter: str, code: str) -> None:

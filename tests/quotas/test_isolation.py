@@ -39,7 +39,7 @@ def test_the_queries_own_filter_alone_keeps_teams_apart() -> None:
     hold(mine, "1"), hold(other, "2")
     with read_only(CLI) as session:  # an operator's unit sees every team
         assert quotas.budget(session, mine, AT).held == 1
-        held = session.execute(quotas.held_in(date(2026, 11, 1), mine.id)).all()
+        held = session.execute(quotas.held_in([date(2026, 11, 1)], mine.id)).all()
     assert [(row.team_slug, row.amount) for row in held] == [(mine.slug, 1)]
 
 
