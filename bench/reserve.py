@@ -64,7 +64,7 @@ def _measure() -> tuple[float, float]:
     with unit_of_work(CLI) as session:
         created = tenants.create_team(session, CLI, tenants.TeamCreate(slug="hot", name="Hot"))
         team = tenants.find_team(session, created.slug)
-        quotas.set_budget(session, CLI, team, Decimal(1_000_000), at=_AT)
+        quotas.set_budget(session, CLI, team, quotas.BudgetSet(monthly_limit="1000000"), at=_AT)
     actor = worker_for(team.id)
 
     def reserve() -> None:

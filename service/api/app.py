@@ -16,6 +16,7 @@ from service.api import (
     adjustments,
     approvals,
     attention,
+    budget_requests,
     budgets,
     catalog,
     connections,
@@ -52,7 +53,8 @@ from service.kit import logs, metrics
 from service.kit.settings import settings
 
 ROUTERS = (
-    teams.router, me.router, catalog.router, connections.router, budgets.router, limits.router, uploads.router,
+    teams.router, me.router, catalog.router, connections.router, budgets.router, budget_requests.router,
+    limits.router, uploads.router,
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
     usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router,

@@ -50,7 +50,8 @@ def charge_training(
             quotas.release(session, team.id, job_id)
         return money.ZERO
     amount = quote(price, quantity)
-    settlement = quotas.settle(session, team.id, job_id, amount, beside=beside)
+    tokens = quantity if price.meter == "training_tokens" else 0
+    settlement = quotas.settle(session, team.id, job_id, amount, tokens=tokens, beside=beside)
     if model is not None:
         own_model(session, team.id, model, connection_id=connection_id, base_model=base_model)
     posting.post(

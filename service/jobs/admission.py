@@ -21,7 +21,7 @@ _PRIORITY_IS_WORTH: Final = timedelta(hours=1)  # of waiting, for each point: wh
 def take_up(session: Session, job: Job, plan: Plan, at: datetime) -> None:
     """Hold the job's price, and let it wait for its turn, or first for a second person's word.
 
-    Raises MaxCostExceeded or BudgetExceeded, and then nothing is held.
+    Raises MaxCostExceeded, BudgetExceeded or TrainingTokensReached, and then nothing is held.
     """
     freeze(job, plan)
     limits = quotas.limits(session, plan.team.id)
@@ -31,7 +31,10 @@ def take_up(session: Session, job: Job, plan: Plan, at: datetime) -> None:
         queue(session, job, at, f"Queued to train {job.base_model}{_for_epochs(job)}.")
     session.flush()
     # Last, so that the lock on the team's hot budget row is as short as it can be.
-    quotas.reserve(session, plan.team, job.id, plan.cost, base_model=job.base_model, at=at)
+    quotas.reserve(
+        session, plan.team, job.id, plan.cost,
+        base_model=job.base_model, at=at, tokens=plan.tokens, tokens_max=limits.training_tokens_per_month,
+    )  # fmt: skip
 
 
 def freeze(job: Job, plan: Plan) -> None:

@@ -51,7 +51,7 @@ def move(session: Session, actor: Actor, shown_id: str, connection: str, at: dat
 
     Only as long as the provider surely has nothing of it. At another provider it has that one's price of now, which is
     held instead. Again changes nothing. Raises UnknownJob, ConnectionNotFound, ConnectionNotYours, NotMovable, what a
-    job there would be refused for, and BudgetExceeded; then nothing is moved.
+    job there would be refused for, BudgetExceeded and TrainingTokensReached; then nothing is moved.
     """
     job = queries.get(session, actor.team, shown_id, lock=True)
     team = tenants.team(session, job.team_id)
@@ -67,8 +67,9 @@ def move(session: Session, actor: Actor, shown_id: str, connection: str, at: dat
     _let_go(job)
     job.connection_id, job.provider = target.id, target.provider
     recipe = planning.recipe_of(session, job, at)  # whether it can be trained there
-    if is_priced_anew:
-        _price_anew(session, job, shown_id, planning.priced(session, recipe, at))
+    plan = planning.priced(session, recipe, at) if is_priced_anew else None
+    if plan is not None:
+        _price_anew(session, job, shown_id, plan)
     price = f" There {money.text(job.reserved)} {money.CURRENCY} are held for it." if is_priced_anew else ""
     progress.say(session, job, at, "message", f"Moved to the connection {target.name}.{price}")
     if job.state in rules.TO_SUBMIT:
@@ -78,8 +79,9 @@ def move(session: Session, actor: Actor, shown_id: str, connection: str, at: dat
         after={"connection": connection, "reserved": money.text(job.reserved)},
     )  # fmt: skip
     session.flush()
-    if is_priced_anew:
-        quotas.change(session, team, job.id, job.reserved, at=at)
+    if plan is not None:
+        tokens_max = quotas.limits(session, team.id).training_tokens_per_month
+        quotas.change(session, team, job.id, plan.cost, at=at, tokens=plan.tokens, tokens_max=tokens_max)
     session.refresh(job)
     return job
 

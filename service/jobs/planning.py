@@ -84,6 +84,11 @@ class Plan:
         return self.quote.high
 
     @property
+    def tokens(self) -> int:
+        """What is trained on at most. Of what is paid by the hour nobody knows, and no limit counts it."""
+        return self.quote.tokens_per_epoch * self.quote.epochs_priced if self.price.meter == "training_tokens" else 0
+
+    @property
     def warnings(self) -> list[JobWarning]:
         """What the data gives reason to say."""
         is_auto = self.recipe.method.hyperparameters.n_epochs == "auto" and self.quote.expected is not None
@@ -102,7 +107,7 @@ def estimate(session: Session, actor: Actor, request: JobRequest, at: datetime) 
     except (Conflict, Forbidden, Invalid) as missing:
         return Unavailable(reason=missing.code, message=missing.message)
     warnings += cautions.of_request(modern, base=recipe.base.id, shutdown=recipe.base.shutdown_date, at=at)
-    left, quote = quotas.budget(session, found.team, at).left, found.quote
+    budget, quote = quotas.budget(session, found.team, at), found.quote
     by_tokens = quote.expected is not None
     return Available(
         tokens_per_epoch=quote.tokens_per_epoch,
@@ -113,8 +118,8 @@ def estimate(session: Session, actor: Actor, request: JobRequest, at: datetime) 
         meter=found.price.meter,
         unit_price=costs.quote(found.price, 1_000_000 if by_tokens else 3_600),
         price_version=ids.show("price", found.price.id),
-        fits_budget=quote.high <= left,
-        budget_left=left,
+        fits_budget=budget.fits(quote.high),
+        budget_left=budget.left,
         fits_max_cost=None if recipe.max_cost is None else quote.high <= recipe.max_cost,
         needs_approval=quotas.limits(session, found.team.id).asks_approval(quote.high),
         assumptions=list(quote.assumptions),

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     # Approval (docs/limits.md).
     approval_seconds: float = Field(259_200.0, gt=0, description="A job nobody has decided about so long is cancelled.")
 
+    # Budget requests (docs/money.md).
+    budget_request_seconds: float = Field(604_800.0, gt=0, description="One nobody has decided about so long expires.")
+
     # Submission (docs/protocol.md). The quiet period covers a late create at the provider and the lag of its list.
     provider_timeout_seconds: float = Field(60.0, gt=0)
     quiet_seconds: float = Field(180.0, gt=0)

@@ -3,45 +3,154 @@
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from service.kit import money
 from service.quotas import rules
 from service.quotas.errors import StorageLimitReached
-from service.quotas.models import Budget, BudgetMonth, JobDay, PlatformLimits, Reservation, TeamLimits
-from service.quotas.rules import Limits, Share, Words
-from service.quotas.schemas import BudgetView, LimitsView
+from service.quotas.models import (
+    Budget,
+    BudgetAlert,
+    BudgetMonth,
+    BudgetRequest,
+    JobDay,
+    PlatformBudget,
+    PlatformLimits,
+    Reservation,
+    TeamLimits,
+)
+from service.quotas.rules import Limits, Share, Terms, Words
+from service.quotas.schemas import BudgetView, LimitsView, PlatformBudgetView
 from service.tenants import TeamFacts
+
+
+class Given(NamedTuple):
+    """What operators have set, as they said it."""
+
+    team: Words
+    platform: Words
+
+
+class Standing(NamedTuple):
+    """A month as it stands; `base` is None where it is unlimited. `granted` without what has expired."""
+
+    base: Decimal | None
+    carried: Decimal
+    granted: Decimal
+    carried_out: Decimal
+    spent: Decimal
+    held: Decimal
+
+
+class Tokens(NamedTuple):
+    """Tokens of a month: trained on, and held for jobs under way."""
+
+    spent: int
+    held: int
+
+
+def given_terms(session: Session, team_id: UUID | None) -> Given:
+    """The words about the budget that are in the tables; of no team those of the platform alone."""
+    own = select(Budget.terms).where(Budget.team_id == team_id).scalar_subquery()
+    row = session.execute(select(own, select(PlatformBudget.terms).scalar_subquery())).one()
+    return Given(row[0] or {}, row[1] or {})
+
+
+def terms(session: Session, team_id: UUID) -> Terms:
+    """The terms in force for the team's budget."""
+    return rules.terms(*given_terms(session, team_id))
 
 
 def budget(session: Session, team: TeamFacts, at: datetime) -> BudgetView:
     """The team's budget for the month of that instant in its time zone."""
     month = rules.month_of(at, team.time_zone)
-    found = session.execute(
-        select(
-            func.coalesce(BudgetMonth.limit_amount, Budget.monthly_limit),  # a month opens with its first reservation
-            func.coalesce(BudgetMonth.spent, 0),
-            func.coalesce(BudgetMonth.reserved, 0),
-        )
-        .select_from(Budget)
-        .outerjoin(BudgetMonth, and_(BudgetMonth.team_id == Budget.team_id, BudgetMonth.month == month))
-        .where(Budget.team_id == team.id)
-    ).one_or_none()
-    limit, spent, held = found or (None, money.ZERO, money.ZERO)
+    given = given_terms(session, team.id)
+    terms = rules.terms(*given)
+    there = _standing(session, team.id, month, at)
+    is_set = there is not None or terms.monthly_limit is not None
+    here = there or Standing(terms.base, _to_be_carried(session, team.id, month, terms), *[money.ZERO] * 4)
+    limit = None if here.base is None else here.base + here.carried + here.granted
+    left = None if limit is None else rules.left(limit, here.spent + here.carried_out, here.held)
     return BudgetView(
         team=team.slug,
         month=f"{month:%Y-%m}",
-        limit=limit,
-        spent=spent,
-        held=held,
-        left=rules.left(limit, spent, held),
+        limit=_shown(limit) if is_set else None,
+        origin=rules.in_force(*given, rules.BUDGET_DEFAULTS)["monthly_limit"][1],
+        base=_shown(here.base) if is_set else None,
+        carried=here.carried,
+        granted=here.granted,
+        spent=here.spent,
+        held=here.held,
+        left=_shown(left),
+        rollover_max=_shown(terms.rollover_max),
+        thresholds=list(terms.thresholds),
+        told=_told(session, team.id, month),
         currency=money.CURRENCY,
         resets_at=rules.begins_at(rules.next_month(month), team.time_zone),
     )
+
+
+def platform_budget(session: Session) -> PlatformBudgetView:
+    """What holds for every team that has nothing else set."""
+    return PlatformBudgetView.of(rules.in_force({}, given_terms(session, None).platform, rules.BUDGET_DEFAULTS))
+
+
+def _shown(amount: Decimal | None) -> Any:
+    return rules.UNLIMITED if amount is None else amount
+
+
+def _standing(session: Session, team_id: UUID, month: date, at: datetime) -> Standing | None:
+    granted = (
+        select(func.coalesce(func.sum(BudgetRequest.granted_amount), money.ZERO))
+        .where(
+            BudgetRequest.team_id == team_id,
+            BudgetRequest.month == month,
+            BudgetRequest.state == "approved",
+            BudgetRequest.taken_back_at.is_(None),
+            BudgetRequest.granted_until > at,
+        )
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select(BudgetMonth, granted).where(BudgetMonth.team_id == team_id, BudgetMonth.month == month),
+        execution_options={"populate_existing": True},
+    ).one_or_none()
+    if found is None:
+        return None
+    row, granted_now = found
+    return Standing(row.base_amount, row.carried, granted_now or money.ZERO, row.carried_out, row.spent, row.reserved)
+
+
+def _to_be_carried(session: Session, team_id: UUID, month: date, terms: Terms) -> Decimal:
+    """What the month would be carried if it were opened now."""
+    if terms.rollover_max == 0 or terms.monthly_limit is None:
+        return money.ZERO
+    last = session.scalar(
+        select(BudgetMonth)
+        .where(BudgetMonth.team_id == team_id, BudgetMonth.month < month)
+        .order_by(BudgetMonth.month.desc())
+        .limit(1)
+    )
+    if last is None:
+        return money.ZERO
+    own = None if last.base_amount is None else last.base_amount + last.carried
+    return rules.carried_over(own, last.spent + last.reserved, terms, last.month, month)[-1]
+
+
+def _told(session: Session, team_id: UUID, month: date) -> list[int]:
+    told = select(BudgetAlert.percent).where(BudgetAlert.team_id == team_id, BudgetAlert.month == month)
+    return sorted(session.scalars(told))
+
+
+def tokens_in(session: Session, team_id: UUID, month: date) -> Tokens:
+    """What is trained on and held of the month's tokens."""
+    counts = select(BudgetMonth.tokens_spent, BudgetMonth.tokens_reserved)
+    found = session.execute(counts.where(BudgetMonth.team_id == team_id, BudgetMonth.month == month)).one_or_none()
+    return Tokens(*found) if found else Tokens(0, 0)
 
 
 def held_in(months: Sequence[date], team_id: UUID | None) -> Select[UUID, str, str, UUID, date, Decimal]:
@@ -58,13 +167,6 @@ def held_in(months: Sequence[date], team_id: UUID | None) -> Select[UUID, str, s
         Reservation.amount,
     ).where(Reservation.state == "held", Reservation.month.in_(months))
     return held if team_id is None else held.where(Reservation.team_id == team_id)
-
-
-class Given(NamedTuple):
-    """What operators have set, as they said it."""
-
-    team: Words
-    platform: Words
 
 
 def given(session: Session, team_id: UUID | None) -> Given:
@@ -123,14 +225,24 @@ def show_limits(session: Session, team: TeamFacts, at: datetime, *, running: int
 
     `running` is how many jobs hold a slot now, `stored` how many bytes its datasets have: whoever owns these knows.
     """
-    day = rules.day_of(at, team.time_zone)
+    day, month = rules.day_of(at, team.time_zone), rules.month_of(at, team.time_zone)
+    tokens = tokens_in(session, team.id, month)
     return LimitsView.of(
         team.slug,
         rules.in_force(*given(session, team.id)),
-        running=running,
-        stored=stored,
-        today=jobs_on(session, team.id, day),
-        resets_at=rules.begins_at(rules.next_day(day), team.time_zone),
+        {
+            "concurrent_jobs": {"used": running},
+            "storage_bytes": {"used": stored},
+            "jobs_per_day": {
+                "used": jobs_on(session, team.id, day),
+                "resets_at": rules.begins_at(rules.next_day(day), team.time_zone),
+            },
+            "training_tokens_per_month": {
+                "used": tokens.spent,
+                "held": tokens.held,
+                "resets_at": rules.begins_at(rules.next_month(month), team.time_zone),
+            },
+        },
     )
 
 

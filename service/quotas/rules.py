@@ -1,6 +1,6 @@
 """A team's days and months, what is left of one, and which limits hold for whom. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,8 +23,11 @@ DEFAULTS: Final[Words] = {
     "approval_above": UNLIMITED,
     "storage_bytes": UNLIMITED,
     "retention_days": UNLIMITED,
+    "training_tokens_per_month": UNLIMITED,
 }
 """What holds where neither the team nor the platform has a word."""
+BUDGET_DEFAULTS: Final[Words] = {"monthly_limit": None, "rollover_max": "0", "thresholds": [50, 80, 100]}
+"""The same of budgets. A limit that nobody ever set is none: nothing may be spent, and a refusal says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Limits:
     approval_above: Decimal | None
     storage_bytes: int | None  # of all datasets together
     retention_days: int | None  # of a dataset
+    training_tokens_per_month: int | None  # of the team's own calendar, and of what is paid by tokens
 
     def asks_approval(self, price: Decimal) -> bool:
         """Whether a second person has to agree to a job of that price."""
@@ -51,6 +55,22 @@ class Share:
 
     weight: Decimal
     concurrent_jobs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What each month of a team starts with, and what of it is told and carried on."""
+
+    monthly_limit: Decimal | Literal["unlimited"] | None  # None: there is no budget
+    rollover_max: Decimal | None  # of what is left of one month, the most that the next one gets; None: all of it
+    thresholds: tuple[int, ...]  # percent of the limit; reached, each is told once a month
+
+    @property
+    def base(self) -> Decimal | None:
+        """What a month's limit is before anything is carried or granted; None is unlimited."""
+        if self.monthly_limit is None:
+            return money.ZERO
+        return None if self.monthly_limit == UNLIMITED else Decimal(self.monthly_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +111,30 @@ def left(limit: Decimal | None, spent: Decimal, held: Decimal) -> Decimal:
     return max(money.ZERO, (limit or money.ZERO) - spent - held)
 
 
+def carried(own: Decimal | None, used: Decimal, most: Decimal | None) -> Decimal:
+    """What goes on into the next month, of a month's own money (None: unlimited) less what is spent or held of it."""
+    if own is None:
+        return money.ZERO
+    rest = max(money.ZERO, own - used)
+    return rest if most is None else min(rest, most)
+
+
+def carried_over(own: Decimal | None, used: Decimal, terms: Terms, last: date, month: date) -> list[Decimal]:
+    """What each month after `last` up to `month` is carried, where nothing is spent between them."""
+    found: list[Decimal] = []
+    while last < month:
+        found.append(carried(own, used, terms.rollover_max))
+        own, used, last = None if terms.base is None else terms.base + found[-1], money.ZERO, next_month(last)
+    return found
+
+
+def reached(limit: Decimal | None, spent: Decimal, thresholds: Sequence[int]) -> list[int]:
+    """The thresholds, in percent of the limit, that what is spent has come to. Nothing spent reaches none."""
+    if limit is None or spent <= 0:
+        return []
+    return [percent for percent in thresholds if spent * 100 >= limit * percent]
+
+
 _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "allowed_models": frozenset,
     "allowed_methods": frozenset,
@@ -100,13 +144,25 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "approval_above": Decimal,
     "storage_bytes": int,
     "retention_days": int,
+    "training_tokens_per_month": int,
 }
 
 
-def in_force(team: Words, platform: Words) -> dict[str, tuple[Any, Origin]]:
+def in_force(team: Words, platform: Words, defaults: Words = DEFAULTS) -> dict[str, tuple[Any, Origin]]:
     """Each limit's word and whose it is: the team's own, else the platform's, else the default."""
-    layers: tuple[tuple[Words, Origin], ...] = ((team, "team"), (platform, "platform"), (DEFAULTS, "default"))
-    return {name: next((words[name], whose) for words, whose in layers if name in words) for name in DEFAULTS}
+    layers: tuple[tuple[Words, Origin], ...] = ((team, "team"), (platform, "platform"), (defaults, "default"))
+    return {name: next((words[name], whose) for words, whose in layers if name in words) for name in defaults}
+
+
+def terms(team: Words, platform: Words) -> Terms:
+    """The budget's terms in force, to reckon with."""
+    words = {name: word for name, (word, _) in in_force(team, platform, BUDGET_DEFAULTS).items()}
+    limit, most = words["monthly_limit"], words["rollover_max"]
+    return Terms(
+        monthly_limit=limit if limit in (None, UNLIMITED) else Decimal(limit),
+        rollover_max=None if most == UNLIMITED else Decimal(most),
+        thresholds=tuple(words["thresholds"]),
+    )
 
 
 def limits(team: Words, platform: Words) -> Limits:
@@ -123,7 +179,7 @@ def refusal(standing: Limits, team: str, *, model: str, method: str) -> NotAllow
 
     A limit that time or other jobs lift again is none of these.
     """
-    for limit in ("jobs_per_day", "concurrent_jobs"):
+    for limit in ("jobs_per_day", "concurrent_jobs", "training_tokens_per_month"):
         if getattr(standing, limit) == 0:
             return JobsDenied(limit=limit, value=0, used=0, resets_at=None, team=team)
     if standing.allowed_models is not None and model not in standing.allowed_models:

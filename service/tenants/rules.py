@@ -33,15 +33,15 @@ _RESOLVER: Final = frozenset({"me:read", "models:resolve"})
 _VIEWER: Final = _RESOLVER | {
     "catalog:read", "datasets:read", "jobs:read", "models:read", "costs:read", "budgets:read", "limits:read",
 }  # fmt: skip
-_MEMBER: Final = _VIEWER | {"datasets:write", "datasets:content", "jobs:write", "models:write"}
+_MEMBER: Final = _VIEWER | {"datasets:write", "datasets:content", "jobs:write", "models:write", "budgets:request"}
 _ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
 _FINANCE: Final = frozenset({
     "me:read", "teams:read", "budgets:read", "catalog:read", "costs:read", "costs:adjust", "periods:write",
     "prices:write", "reconciliation:read", "usage:assign",
 })  # fmt: skip
 _OPERATOR: Final = _ADMIN | _FINANCE | {
-    "teams:write", "budgets:write", "limits:write", "audit:read", "connections:read", "connections:write",
-    "attention:read", "attention:write",
+    "teams:write", "budgets:write", "budgets:approve", "limits:write", "audit:read", "connections:read",
+    "connections:write", "attention:read", "attention:write",
 }  # fmt: skip
 
 SCOPES: Final[dict[Role, frozenset[str]]] = {

@@ -62,24 +62,31 @@ I2: Final = Invariant(
 
 I3: Final = Invariant(
     "I3",
-    "a budget holds what its reservations hold, has spent what the ledger says, and is not overdrawn",
+    "a budget holds what its reservations hold, in money and tokens, has spent what the ledger says, is not overdrawn",
     """
     WITH held AS (
-      SELECT team_id, month, coalesce(sum(amount) FILTER (WHERE state = 'held'), 0) AS held, bool_or(overrun) AS overrun
+      SELECT team_id, month, bool_or(overrun) AS overrun, sum(settled_tokens) AS tokens_settled,
+             coalesce(sum(amount) FILTER (WHERE state = 'held'), 0) AS held,
+             coalesce(sum(tokens) FILTER (WHERE state = 'held'), 0) AS tokens_held
       FROM reservations GROUP BY team_id, month
     ), booked AS (
       SELECT team_id, budget_month AS month, sum(amount) AS booked FROM ledger_entries
       GROUP BY team_id, budget_month
     ), sums AS (
-      SELECT b.*, coalesce(h.held, 0) AS held, coalesce(l.booked, 0) AS booked, coalesce(h.overrun, false) AS overrun
+      SELECT b.*, coalesce(h.held, 0) AS held, coalesce(l.booked, 0) AS booked, coalesce(h.overrun, false) AS overrun,
+             coalesce(h.tokens_held, 0) AS tokens_held, coalesce(h.tokens_settled, 0) AS tokens_settled
       FROM budget_months b LEFT JOIN held h USING (team_id, month) LEFT JOIN booked l USING (team_id, month)
     )
     SELECT format('team %s holds %s, its reservations %s', team_id, reserved, held) FROM sums WHERE reserved <> held
     UNION ALL
     SELECT format('team %s has spent %s, its ledger says %s', team_id, spent, booked) FROM sums WHERE spent <> booked
     UNION ALL
+    SELECT format('team %s holds %s tokens and has spent %s, its reservations %s and %s',
+                  team_id, tokens_reserved, tokens_spent, tokens_held, tokens_settled)
+    FROM sums WHERE tokens_reserved <> tokens_held OR tokens_spent <> tokens_settled
+    UNION ALL
     SELECT format('team %s: %s held and %s spent of %s', team_id, reserved, spent, limit_amount)
-    FROM sums WHERE reserved + spent > limit_amount AND NOT overrun
+    FROM sums WHERE reserved + spent > limit_amount - carried_out AND NOT overrun
     """,
 )
 

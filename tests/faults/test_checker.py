@@ -122,7 +122,7 @@ def test_nothing_is_wrong_with_a_good_world(good: World) -> None:
         ("I2", "UPDATE jobs SET submit_key = 'tp1_other' WHERE id = DONE"),
         ("I3", "UPDATE budget_months SET reserved = reserved + 1"),
         ("I3", "UPDATE budget_months SET spent = spent + 1"),
-        ("I3", "UPDATE budget_months SET limit_amount = 0"),
+        ("I3", "UPDATE budget_months SET base_amount = 0"),
         ("I4", "UPDATE reservations SET state = 'held' WHERE job_id = CANCELLED"),
         ("I4", "UPDATE jobs SET state = 'running' WHERE id = DONE"),
         ("I4", "DELETE FROM jobs WHERE id = CANCELLED"),

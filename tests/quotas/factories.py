@@ -2,7 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from tests.tenants.factories import a_team, acting_for
 from tests.until import until
 
 AT: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MONTH: Final = date(2026, 11, 1)
 MODEL: Final = "gpt-4o-mini-2024-07-18"
 
 
@@ -29,15 +30,34 @@ def a_funded_team(limit: str = "100", *, at: datetime = AT, **facts: str) -> Tea
 
 
 def set_budget(team: TeamFacts, limit: str, *, at: datetime = AT) -> quotas.BudgetView:
+    return set_terms(team, at=at, monthly_limit=f"{Decimal(limit):f}")
+
+
+def set_terms(team: TeamFacts, *, at: datetime = AT, **terms: Any) -> quotas.BudgetView:
     with unit_of_work(CLI) as session:
-        return quotas.set_budget(session, CLI, team, Decimal(limit), at=at)
+        return quotas.set_budget(session, CLI, team, quotas.BudgetSet(**terms), at=at)
 
 
-def hold(team: TeamFacts, amount: str | Decimal, *, at: datetime = AT, job_id: UUID | None = None) -> UUID:
-    """Reserve for a new job; its id. Raises BudgetExceeded."""
+def set_platform(*, at: datetime = AT, **terms: Any) -> None:
+    with unit_of_work(CLI) as session:
+        quotas.set_platform_budget(session, CLI, quotas.BudgetSet(**terms), at=at)
+
+
+def hold(
+    team: TeamFacts,
+    amount: str | Decimal,
+    *,
+    at: datetime = AT,
+    job_id: UUID | None = None,
+    tokens: int = 0,
+    tokens_max: int | None = None,
+) -> UUID:
+    """Reserve for a new job; its id. Raises BudgetExceeded or TrainingTokensReached."""
     job_id = job_id or ids.new_id()
     with unit_of_work(acting_for(team)) as session:
-        quotas.reserve(session, team, job_id, Decimal(amount), base_model=MODEL, at=at)
+        quotas.reserve(
+            session, team, job_id, Decimal(amount), base_model=MODEL, at=at, tokens=tokens, tokens_max=tokens_max
+        )
     return job_id
 
 
@@ -49,9 +69,14 @@ def is_granted(team: TeamFacts, amount: str | Decimal, *, at: datetime = AT) -> 
     return True
 
 
-def settle(team: TeamFacts, job_id: UUID, amount: str | Decimal) -> quotas.Settlement:
+def settle(team: TeamFacts, job_id: UUID, amount: str | Decimal, *, tokens: int = 0) -> quotas.Settlement:
     with unit_of_work(acting_for(team)) as session:
-        return quotas.settle(session, team.id, job_id, Decimal(amount))
+        return quotas.settle(session, team.id, job_id, Decimal(amount), tokens=tokens)
+
+
+def adjust(team: TeamFacts, amount: str | Decimal, *, month: date = MONTH) -> None:
+    with unit_of_work(acting_for(team)) as session:
+        quotas.adjust(session, team.id, month, Decimal(amount))
 
 
 def release(team: TeamFacts, job_id: UUID) -> None:
@@ -67,6 +92,12 @@ def budget(team: TeamFacts, *, at: datetime = AT) -> quotas.BudgetView:
 def figures(team: TeamFacts, *, at: datetime = AT) -> dict[str, str | None]:
     """The amounts of the team's budget as a user reads them."""
     return budget(team, at=at).model_dump(mode="json", include={"limit", "spent", "held", "left"})
+
+
+def shown(team: TeamFacts, *names: str, at: datetime = AT) -> tuple[Any, ...]:
+    """These fields of the team's budget as a user reads them."""
+    seen = budget(team, at=at).model_dump(mode="json", by_alias=True)
+    return tuple(seen[name] for name in names)
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,15 @@ def test_an_operator_sets_a_budget_and_the_team_sees_it(make_team: Callable[...,
     body = seen.json()
     assert body | {"month": "", "resets_at": ""} == {
         "object": "budget", "team": team.slug, "limit": "500.50", "spent": "0.00", "held": "0.00", "left": "500.50",
-        "currency": "USD", "month": "", "resets_at": "",
+        "currency": "USD", "month": "", "resets_at": "", "from": "team", "base": "500.50", "carried": "0.00",
+        "granted": "0.00", "rollover_max": "0.00", "thresholds": [50, 80, 100], "told": [],
     }  # fmt: skip
     assert body["resets_at"].endswith("T15:00:00Z")  # midnight in Tokyo
 
 
 @pytest.mark.parametrize(
-    "limit", [500, 12.5, "-1", "1e3", "", "0x10", " 5", "5 ", "NaN", "1.00000000001", "10000000000", "\u0665", None]
+    "limit",
+    [500, 12.5, "-1", "1e3", "", "0x10", " 5", "5 ", "NaN", "1.00000000001", "10000000000", "\u0665", "infinite"],
 )
 def test_a_limit_is_a_plain_decimal_string(team: Team, limit: object) -> None:
     answer = team.operator.put(f"/v1/teams/{team.slug}/budget", {"monthly_limit": limit})

@@ -63,7 +63,7 @@ def test_a_refusal_tells_the_whole_story_and_holds_nothing() -> None:
     assert (refused.value.code, refused.value.status) == ("budget_exceeded", 403)
     assert refused.value.message == (
         "This needs 0.26 USD, but 0.25 are left of 10.00: 1.50 are spent, 8.25 held for jobs under way. "
-        "The budget resets at 2026-12-01T00:00:00Z; an operator can raise it before."
+        "The budget resets at 2026-12-01T00:00:00Z. Ask for more with POST /v1/budget-requests."
     )
     assert sums(team).held == Decimal("8.25")
 

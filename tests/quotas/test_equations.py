@@ -146,7 +146,7 @@ def test_a_grant_asked_for_while_a_limit_is_being_lowered_meets_the_new_one() ->
     team = a_funded_team("10")
     with ThreadPoolExecutor(1) as pool:
         with unit_of_work(CLI) as session:
-            quotas.set_budget(session, CLI, team, Decimal(5), at=AT)
+            quotas.set_budget(session, CLI, team, quotas.BudgetSet(monthly_limit="5"), at=AT)
             asking = pool.submit(is_granted, team, "5.01")
             wait_until_blocked(asking)
         assert not asking.result(timeout=5)

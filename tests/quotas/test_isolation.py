@@ -52,7 +52,7 @@ def test_a_team_moves_no_money_of_another() -> None:
     assert sums(other).reserved == sums(other).held == 1
     with pytest.raises(quotas.BudgetExceeded), unit_of_work(acting_for(mine)) as session:
         quotas.reserve(session, other, ids.new_id(), Decimal(0), base_model=MODEL, at=AT)
-    month = text("INSERT INTO budget_months (team_id, month, limit_amount) VALUES (:team, '2030-01-01', 1)")
+    month = text("INSERT INTO budget_months (team_id, month, base_amount) VALUES (:team, '2030-01-01', 1)")
     with pytest.raises(DBAPIError, match="row-level security"), unit_of_work(acting_for(mine)) as session:
         session.execute(month, {"team": other.id})
 
@@ -60,9 +60,9 @@ def test_a_team_moves_no_money_of_another() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE budgets SET monthly_limit = 1000000",
+        "UPDATE budgets SET terms = '{}'",
         "DELETE FROM budgets",
-        "UPDATE budget_months SET limit_amount = 1000000",
+        "UPDATE budget_months SET base_amount = 1000000",
         "DELETE FROM budget_months",
         "UPDATE reservations SET month = '2020-01-01'",  # its amount may: a job moved elsewhere has another price
         "DELETE FROM reservations",

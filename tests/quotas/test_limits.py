@@ -32,7 +32,7 @@ def test_a_limit_is_the_teams_else_the_platforms_else_the_default() -> None:
         "allowed_models": ("unlimited", "default"), "allowed_methods": ("unlimited", "default"),
         "concurrent_jobs": ("unlimited", "default"), "jobs_per_day": (3, "team"), "weight": ("2", "platform"),
         "approval_above": ("unlimited", "default"), "storage_bytes": ("unlimited", "default"),
-        "retention_days": ("unlimited", "default"),
+        "retention_days": ("unlimited", "default"), "training_tokens_per_month": ("unlimited", "default"),
     }  # fmt: skip
 
 
@@ -190,6 +190,14 @@ def test_a_team_sees_its_limits_and_whose_word_they_are(team: Team, platform_wor
     put = team.operator.put(path, {"jobs_per_day": "unlimited", "approval_above": "50", "allowed_models": ["gpt-4.1"]})
     seen = team.viewer.get(path).json()
     assert seen == put.json()
+    tokens = seen.pop("training_tokens_per_month")
+    assert tokens | {"resets_at": ""} == {
+        "from": "default",
+        "value": "unlimited",
+        "used": 0,
+        "held": 0,
+        "resets_at": "",
+    }
     assert seen | {"jobs_per_day": None} == {
         "object": "limits", "team": team.slug, "currency": "USD", "jobs_per_day": None,
         "allowed_models": {"from": "team", "value": ["gpt-4.1-2025-04-14"]},

@@ -20,8 +20,8 @@ from service.cli.local import LocalStack
 
 REVIEWED: Final = Path(__file__).with_name("privileges.txt")
 APPEND_ONLY: Final = {
-    "audit_entries", "events", "job_checkpoints", "job_events", "job_metrics", "ledger_entries", "period_seals",
-    "prices", "sealed_days",
+    "audit_entries", "budget_alerts", "events", "job_checkpoints", "job_events", "job_metrics", "ledger_entries",
+    "period_seals", "prices", "sealed_days",
 }  # fmt: skip
 ALEMBICS_OWN: Final = "alembic_version"  # which schema this is; no role of the service may so much as read it
 # A team's value, or nothing: the setting is absent in a fresh session and empty after a transaction that had it.

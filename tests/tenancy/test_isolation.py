@@ -60,6 +60,10 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     ],
     "GET /v1/teams/{team}/budget": [Try("/v1/teams/{team}/budget"), Try("/v1/teams/{team_id}/budget")],
     "PUT /v1/teams/{team}/budget": [Try("/v1/teams/{team}/budget", {"monthly_limit": "0"})],
+    "GET /v1/budget-requests/{request}": [Try("/v1/budget-requests/{breq_id}")],
+    "POST /v1/budget-requests/{request}/approve": [Try("/v1/budget-requests/{breq_id}/approve")],
+    "POST /v1/budget-requests/{request}/decline": [Try("/v1/budget-requests/{breq_id}/decline", {"note": "No."})],
+    "POST /v1/budget-requests/{request}/withdraw": [Try("/v1/budget-requests/{breq_id}/withdraw")],
     "GET /v1/teams/{team}/limits": [Try("/v1/teams/{team}/limits"), Try("/v1/teams/{team_id}/limits")],
     "PUT /v1/teams/{team}/limits": [Try("/v1/teams/{team}/limits", {"jobs_per_day": 0})],
     "GET /v1/datasets/{dataset}": [Try("/v1/datasets/{dset_id}"), Try("/v1/datasets/{dset_id}?wait=9")],
@@ -151,6 +155,7 @@ OWN: Final[dict[str, list[str]]] = {
         f"/v1/jobs?state=succeeded&model={BASE_MODEL}",
     ],
     "GET /v1/models": ["/v1/models?limit=100", "/v1/models?after={model_id}"],
+    "GET /v1/budget-requests": ["/v1/budget-requests?limit=100", "/v1/budget-requests?after={breq_id}"],
     "GET /v1/attention": ["/v1/attention"],
     "GET /v1/strays": ["/v1/strays"],
     "GET /v1/costs": [
@@ -167,6 +172,9 @@ OWN: Final[dict[str, list[str]]] = {
 EVERYBODYS: Final = {
     "POST /v1/teams": "an operator's; it names no team there is",
     "POST /v1/datasets": "makes something of one's own; see test_the_same_bytes_in_two_teams_are_two_datasets",
+    "POST /v1/budget-requests": "makes something of one's own",
+    "GET /v1/budget": "what every team inherits; no team's role may",
+    "PUT /v1/budget": "the same",
     "GET /v1/limits": "what every team inherits; no team's role may",
     "PUT /v1/limits": "the same",
     **dict.fromkeys(

@@ -17,7 +17,7 @@ from tests.until import until
 SHARED_MODEL: Final = "atlas"  # a name that both teams chose
 ROLES: Final = (Role.ADMIN, Role.MEMBER, Role.VIEWER, Role.RESOLVER)
 BASE_MODEL: Final = "gpt-4o-mini-2024-07-18"
-_PREFIXES: Final = ("team", "key", "dset", "prep", "job", "model", "mver")
+_PREFIXES: Final = ("team", "key", "dset", "prep", "job", "model", "mver", "breq")
 _ID: Final = re.compile(rf"\b(?:{'|'.join(_PREFIXES)})_[0-9a-z]{{26}}\b|\bft:[\w:.-]+|\bftjob-\w+")
 
 NOBODYS: Final = {
@@ -44,6 +44,7 @@ class Tenant:
         self.validation = self.post_dataset(f"{word} moon")
         self.post_dataset(f"{word} sea", count=400)  # large enough to be read in ranges
         self.table, self.preparation = self._prepare_table()
+        self.request = self._ask_for_budget()
         self.jobs = [self._submit(model, f"monday {n}") for n, model in enumerate(models)]
 
     def client(self, role: Role = Role.MEMBER) -> Client:
@@ -63,6 +64,11 @@ class Tenant:
         read_ = self.team.member.get(f"{asked.headers['location']}?wait=30").json()
         assert read_["state"] == "ready", read_
         return str(table), str(read_["id"])
+
+    def _ask_for_budget(self) -> str:
+        asked = self.team.member.post("/v1/budget-requests", {"amount": "77.07", "reason": self.word})
+        assert asked.status_code == 201, asked.text
+        return str(asked.json()["id"])
 
     def _submit(self, model: str, idempotency_key: str) -> str:
         answer = self.team.submit(
@@ -84,11 +90,17 @@ class Tenant:
             until(lambda model=model: self._all_ready(model), what=f"{model} to answer")  # type: ignore[misc]
             for alias in ("production", self.word):
                 self.promote(model, alias)
+        for limit in ("0.00", self.budget):  # so that thresholds have been reached
+            self._set_budget(limit)
         return self
 
     def _all_ready(self, model: str) -> bool:
         versions = self.client().get(f"/v1/models/{model}").json()["versions"]
         return {one["state"] for one in versions} == {"ready"}
+
+    def _set_budget(self, limit: str) -> None:
+        put = self.team.operator.put(f"/v1/teams/{self.team.slug}/budget", {"monthly_limit": limit})
+        assert put.status_code == 200, put.text
 
     def promote(self, model: str, alias: str) -> None:
         made = self.client().put(f"/v1/models/{model}/aliases/{alias}", {"version": 1, "reason": self.word})
@@ -107,6 +119,7 @@ class Tenant:
             "table_id": self.table,
             "prep_id": self.preparation,
             "job_id": self.jobs[0],
+            "breq_id": self.request,
             "model": self.models[0],
             "model_id": model["id"],
             "mver_id": model["versions"][0]["id"],
@@ -117,7 +130,15 @@ class Tenant:
         """Strings of which none may be in an answer to somebody else: ids in both spellings, names, texts, money."""
         admin = self.client(Role.ADMIN)
         own = f"/v1/teams/{self.team.slug}"
-        views = ["/v1/me", f"{own}/keys", f"{own}/budget", "/v1/datasets", "/v1/jobs", "/v1/models"]
+        views = [
+            "/v1/me",
+            f"{own}/keys",
+            f"{own}/budget",
+            "/v1/datasets",
+            "/v1/jobs",
+            "/v1/models",
+            "/v1/budget-requests",
+        ]
         views.append(f"/v1/datasets/{self.table}/preparations/{self.preparation}")
         shown = set(_ID.findall(" ".join(admin.get(view).text for view in views)))
         assert len(shown) > 2 * len(_PREFIXES)

@@ -36,7 +36,7 @@ class Available(BaseModel):
     unit_price: money.Amount = Field(description="Price of a million tokens, or of an hour.")
     price_version: str = Field(description="The row of the price book; a job keeps the one it was taken on with.")
     fits_budget: bool = Field(description="Whether `high` can be reserved now.")
-    budget_left: money.Amount
+    budget_left: money.Amount | Literal["unlimited"]
     fits_max_cost: bool | None = Field(description="Whether `high` is within `budget.max_cost`; null without one.")
     needs_approval: bool = Field(description="Whether `high` is above the team's limit `approval_above`.")
     assumptions: list[str] = Field(description="What each number rests on.")

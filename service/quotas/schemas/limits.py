@@ -1,4 +1,4 @@
-"""What budgets and limits look like, and how they are set."""
+"""What limits beside money look like, and how they are set."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,37 +11,8 @@ from service.kit import money
 from service.kit.bodies import Body
 from service.quotas.rules import Origin
 
-_MONEY: Final = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
 Unlimited = Literal["unlimited"]
-
-
-class BudgetSet(Body):
-    """A team's limit for each calendar month."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit": "500.00"}]})
-    monthly_limit: str = Field(
-        pattern=_MONEY,
-        description="A decimal string in the platform's currency. Zero: nothing may be spent.",
-    )
-
-    @property
-    def amount(self) -> Decimal:
-        """The limit as a number."""
-        return Decimal(self.monthly_limit)
-
-
-class BudgetView(BaseModel):
-    """A team's money this month. What is held belongs to jobs under way: it is spent or given back when they end."""
-
-    object: Literal["budget"] = "budget"
-    team: str = Field(description="The team's slug.", examples=["support-bot"])
-    month: str = Field(description="The calendar month in the team's time zone.", examples=["2026-11"])
-    limit: money.Amount | None = Field(description="Null: never set, so nothing may be spent.")
-    spent: money.Amount = Field(description="What ended jobs have cost. More than the limit if that was lowered since.")
-    held: money.Amount = Field(description="What jobs under way may cost at most.")
-    left: money.Amount = Field(description="What may still be held for new jobs; never below zero.")
-    currency: str = Field(description="ISO 4217.", examples=["USD"])
-    resets_at: datetime = Field(description="When the next month begins.")
+MONEY: Final = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
 
 
 class LimitsSet(Body):
@@ -78,7 +49,7 @@ class LimitsSet(Body):
     weight: Annotated[Decimal, Field(gt=0, le=1000, decimal_places=3)] | None = Field(
         None, description="The team's share of the turns, against the weights of others; never zero."
     )
-    approval_above: Annotated[str, Field(pattern=_MONEY)] | Unlimited | None = Field(
+    approval_above: Annotated[str, Field(pattern=MONEY)] | Unlimited | None = Field(
         None, description="A job of a higher price waits for a second person. Zero: every job that costs anything."
     )
 
@@ -88,6 +59,10 @@ class LimitsSet(Body):
     retention_days: Annotated[int, Field(strict=True, ge=1, le=36_500)] | Unlimited | None = Field(
         None,
         description="Datasets older than this are deleted, at the provider too, once no job needs them; never zero.",
+    )
+
+    training_tokens_per_month: Annotated[int, Field(strict=True, ge=0, le=2**53)] | Unlimited | None = Field(
+        None, description="Tokens trained on in one month of the team's own calendar; a job beyond them is refused."
     )
 
     def words(self) -> dict[str, Any]:
@@ -115,6 +90,15 @@ class CountLimit(_InForce):
     resets_at: datetime | None = Field(
         None, description="When `used` is zero again; null: as jobs end, or datasets are deleted."
     )
+
+
+class TokensLimit(_InForce):
+    """How many a month, how many were trained on, and how many are held for jobs under way."""
+
+    value: int | Unlimited
+    used: int | None = Field(None, description="Null for the platform, which uses nothing itself.")
+    held: int | None = None
+    resets_at: datetime | None = Field(None, description="When the next month begins.")
 
 
 class DaysLimit(_InForce):
@@ -148,6 +132,7 @@ class LimitsView(BaseModel):
     approval_above: PriceLimit
     storage_bytes: CountLimit
     retention_days: DaysLimit
+    training_tokens_per_month: TokensLimit
     currency: str = Field(money.CURRENCY, description="ISO 4217.")
 
     @classmethod
@@ -155,17 +140,11 @@ class LimitsView(BaseModel):
         cls,
         team: str | None,
         in_force: Mapping[str, tuple[Any, Origin]],
-        *,
-        running: int | None = None,
-        stored: int | None = None,
-        today: int | None = None,
-        resets_at: datetime | None = None,
+        used: Mapping[str, dict[str, Any]] | None = None,
     ) -> Self:
-        """The words in force as users see them."""
-        shown: dict[str, dict[str, Any]] = {
-            name: {"value": word, "origin": whose} for name, (word, whose) in in_force.items()
+        """The words in force as users see them, and with each what `used` knows of its use."""
+        shown = {
+            name: {"value": word, "origin": whose} | (used or {}).get(name, {})
+            for name, (word, whose) in in_force.items()
         }
-        shown["concurrent_jobs"]["used"] = running
-        shown["storage_bytes"]["used"] = stored
-        shown["jobs_per_day"] |= {"used": today, "resets_at": resets_at}
         return cls.model_validate({"team": team, **shown})
