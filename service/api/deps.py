@@ -11,7 +11,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from service import tenants
-from service.api.errors import KeyMissing, ScopeMissing, TeamKeyRequired
+from service.api.errors import KeyMissing, ScopeMissing, TeamArchived, TeamKeyRequired
 from service.kit import clock, logs
 from service.kit.db import unit_of_work
 from service.kit.identity import AUTH, Actor
@@ -46,13 +46,15 @@ def caller(request: Request, credentials: Annotated[HTTPAuthorizationCredentials
 
 
 async def authorized(scopes: SecurityScopes, actor: Annotated[Actor, Depends(caller)]) -> Actor:
-    """The actor, if its key has every scope. Raises ScopeMissing.
+    """The actor, if its key has every scope. Raises ScopeMissing or TeamArchived.
 
     `async` although the domain is not: what a thread binds to the log's context is gone when the thread is done.
     """
     logs.bind(actor=actor.name, team_id=str(actor.team_id) if actor.team_id else None)
     for scope in scopes.scopes:
         if scope not in actor.scopes:
+            if actor.is_archived and scope in tenants.SCOPES[tenants.Role(actor.role)]:
+                raise TeamArchived
             raise ScopeMissing(role=actor.role, scope=scope)
     return actor
 

@@ -109,6 +109,12 @@ class ScopeMissing(errors.Forbidden):
     code = "scope_missing"
 
 
+class TeamArchived(errors.Forbidden):
+    """Your team is archived: its keys may read and resolve, and nothing else. An operator can take it back."""
+
+    code = "team_archived"
+
+
 class TeamKeyRequired(errors.Forbidden):
     """This belongs to a team, so a team's own key must ask for it; yours has the role {role} and no team."""
 

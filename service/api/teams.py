@@ -53,11 +53,14 @@ def get_team(team: TeamRef, actor: Annotated[Actor, May("teams:read")]) -> tenan
 def update_team(
     team: TeamRef, body: tenants.TeamUpdate, actor: Annotated[Actor, May("teams:write")]
 ) -> tenants.TeamView:
-    """Choose the provider account of the team's next jobs. Jobs already taken on stay where they are."""
+    """Rename it, move it to another cost center, choose the account of its next jobs, archive it or take it back.
+
+    Jobs already taken on stay where they are, and what is booked keeps the names it was booked under.
+    """
     with unit_of_work(actor) as session:
         owner = tenants.find_team(session, team, within=actor.team_id)
         chosen = connections.find(session, body.connection).id if body.connection else None
-        return tenants.choose_connection(session, actor, owner.id, chosen)
+        return tenants.change_team(session, actor, owner.id, body, at=clock.now(), connection_id=chosen)
 
 
 @router.post(

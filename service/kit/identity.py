@@ -26,6 +26,7 @@ class Actor:
     key_id: UUID | None = None
     role: str = "system"
     scopes: frozenset[str] = frozenset()
+    is_archived: bool = False  # its team is: it may read what it could, and resolve
     request_id: str | None = None
     ip: str | None = None
 

@@ -6,7 +6,7 @@ again. One table (`rules.SCOPES`) says what a role may do. Whoever answers from 
 `NOTIFY resolve_changed`.
 """
 
-from service.tenants.commands import authenticate, choose_connection, create_key, create_team, revoke_key
+from service.tenants.commands import authenticate, change_team, create_key, create_team, revoke_key
 from service.tenants.errors import InvalidKey, KeyExpired
 from service.tenants.queries import (
     KeyRecord,
@@ -29,7 +29,7 @@ from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCrea
 
 __all__ = [
     "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyExpired", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate",
-    "TeamFacts", "TeamUpdate", "TeamView", "authenticate", "choose_connection", "count_choosers", "create_key",
+    "TeamFacts", "TeamUpdate", "TeamView", "authenticate", "change_team", "count_choosers", "create_key",
     "create_team", "digest", "find_team", "has_operator", "keys_for_resolving", "list_keys", "list_teams", "me",
     "owners", "parse_key", "revoke_key", "show_team", "slugs", "team",
 ]  # fmt: skip

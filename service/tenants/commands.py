@@ -36,9 +36,10 @@ from service.tenants.rules import (
     SECRET_CHARS,
     Role,
     assemble_key,
+    of_archived,
     parse_key,
 )
-from service.tenants.schemas import KeyView, TeamCreate, TeamView
+from service.tenants.schemas import KeyView, TeamCreate, TeamUpdate, TeamView
 
 _USE_NOTED_EVERY: Final = timedelta(minutes=1)
 _DB_ROLES: Final = {Role.OPERATOR: DbRole.OPERATOR, Role.FINANCE: DbRole.FINANCE}
@@ -65,26 +66,47 @@ def create_team(session: Session, actor: Actor, wanted: TeamCreate, *, connectio
     return made
 
 
-def choose_connection(session: Session, actor: Actor, team_id: UUID, connection_id: UUID | None) -> TeamView:
-    """Have the team's next jobs run on this account, with None on the default. Raises TeamNotFound."""
+def change_team(
+    session: Session,
+    actor: Actor,
+    team_id: UUID,
+    wanted: TeamUpdate,
+    *,
+    at: datetime,
+    connection_id: UUID | None = None,
+) -> TeamView:
+    """Change what `wanted` names; `connection_id` is its connection looked up. Raises TeamNotFound.
+
+    What is booked already keeps the names it was booked under.
+    """
     row = session.scalars(select(Team).where(Team.id == team_id).with_for_update()).one_or_none()
     if row is None:
         raise TeamNotFound(team=show("team", team_id))
-    before = TeamView.of(row)
-    row.connection_id = connection_id
+    before = TeamView.of(row).model_dump()
+    given = wanted.model_dump(exclude_unset=True)
+    if "connection" in given:
+        row.connection_id = connection_id
+    if given.get("archived") is not None:
+        row.archived_at = (row.archived_at or at) if given["archived"] else None
+    row.name = given.get("name") or row.name
+    for name in ("cost_center", "product", "environment", "contact"):
+        setattr(row, name, given.get(name, getattr(row, name)))
     session.flush()
-    after = TeamView.of(row)
-    audit.record(
-        session,
-        actor,
-        "team.changed",
-        object_type="team",
-        object_id=after.id,
-        team_id=team_id,
-        before={"connection": before.connection},
-        after={"connection": after.connection},
-    )
-    return after
+    shown = TeamView.of(row)
+    after = shown.model_dump()
+    changed = [name for name in after if after[name] != before[name]]
+    if changed:
+        audit.record(
+            session,
+            actor,
+            "team.changed",
+            object_type="team",
+            object_id=shown.id,
+            team_id=team_id,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
+    return shown
 
 
 def create_key(
@@ -181,7 +203,10 @@ def authenticate(session_as_auth: Session, presented: str | None, at: datetime) 
             ApiKey.expires_at,
             ApiKey.revoked_at,
             ApiKey.last_used_at,
-        ).where(ApiKey.key_id == key_id)
+            Team.archived_at,
+        )
+        .join(Team, Team.id == ApiKey.team_id, isouter=True)
+        .where(ApiKey.key_id == key_id)
     ).one_or_none()
     # Compared for an unknown id too, so that its refusal takes as long as a wrong secret's.
     right = hmac.compare_digest(digest(secret), row.digest if row else _NOBODYS_DIGEST)
@@ -200,7 +225,8 @@ def authenticate(session_as_auth: Session, presented: str | None, at: datetime) 
         team_id=row.team_id,
         key_id=row.id,
         role=role.value,
-        scopes=SCOPES[role],
+        scopes=SCOPES[role] if row.archived_at is None else of_archived(SCOPES[role]),
+        is_archived=row.archived_at is not None,
     )
 
 

@@ -54,6 +54,11 @@ SCOPES: Final[dict[Role, frozenset[str]]] = {
 }
 
 
+def of_archived(scopes: frozenset[str]) -> frozenset[str]:
+    """What is left of a role once its team is archived: whatever reads, and a chatbot goes on being answered."""
+    return frozenset(one for one in scopes if one.endswith((":read", ":content", ":resolve")))
+
+
 def assemble_key(environment: str, key_id: str, secret: str) -> str:
     """`tp_<environment>_<key id>_<secret>_<checksum>`: one double-click selects it, a scanner can tell it offline."""
     body = f"tp_{environment}_{key_id}_{secret}"

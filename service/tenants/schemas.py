@@ -38,11 +38,21 @@ class TeamCreate(Body):
 
 
 class TeamUpdate(Body):
-    """What is to change of a team."""
+    """What is to change of a team; what is absent stays. Its slug and time zone are for ever: reports hang on them."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"connection": "conn_01k8z0q3v6fq0r2m9t6c4x5y7z"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Support", "cost_center": "CC-0815"}]})
+    name: Line | None = Field(None, description="What people call the team. Null: stays.")
+    cost_center: Line | None = Field(None, description="Of what is booked from now on; entries keep what they had.")
+    product: Line | None = Field(None, description="Of what is booked from now on; entries keep what they had.")
+    environment: Line | None = Field(None, description="Of what is booked from now on; entries keep what they had.")
+    contact: Line | None = Field(None, description="Whom to ask, for example a mail address or a channel.")
     connection: str | None = Field(
-        description="Id of the provider account that the team's next jobs run on; null: the platform's default."
+        None, description="Id of the provider account that the team's next jobs run on; null: the platform's default."
+    )
+    archived: bool | None = Field(
+        None,
+        description="An archived team's keys read and resolve, and do nothing else. Jobs under way run to their "
+        "end. Null: stays.",
     )
 
 

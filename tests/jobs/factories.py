@@ -89,7 +89,8 @@ def an_account(name: str, *, provider: str = "emulator") -> str:
 def at_account(desk: Desk, account: str) -> None:
     """Let the team's next jobs run there."""
     with unit_of_work(CLI) as session:
-        tenants.choose_connection(session, CLI, desk.team.id, ids.read("conn", account))
+        chosen = tenants.TeamUpdate(connection=account)
+        tenants.change_team(session, CLI, desk.team.id, chosen, at=clock.now(), connection_id=ids.read("conn", account))
 
 
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)

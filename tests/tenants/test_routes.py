@@ -62,6 +62,45 @@ def test_what_is_wrong_with_a_new_team_is_pointed_at(operator: Client, wrong: di
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+def test_a_team_is_renamed_and_moved_and_what_is_absent_stays(operator: Client, team: Team) -> None:
+    path = f"/v1/teams/{team.slug}"
+    before = operator.patch(path, {"cost_center": "CC-1", "product": "bot"}).json()
+    after = operator.patch(path, {"name": "Harbour", "cost_center": "CC-2", "product": None, "contact": "#quay"}).json()
+    assert after == before | {"name": "Harbour", "cost_center": "CC-2", "product": None, "contact": "#quay"}
+    assert operator.get(path).json() == after
+    assert operator.patch(path, {"name": None, "archived": None}).json() == after
+    with read_only(CLI) as session:
+        told = session.execute(
+            text(
+                "SELECT before, after FROM audit_entries"
+                " WHERE action = 'team.changed' AND object_id = :team ORDER BY id"
+            ),
+            {"team": after["id"]},
+        ).all()
+    assert len(told) == 2  # what changes nothing is not told
+    assert told[1].after == {"name": "Harbour", "cost_center": "CC-2", "product": None, "contact": "#quay"}
+    assert told[1].before == {"name": before["name"], "cost_center": "CC-1", "product": "bot", "contact": None}
+    for never in ({"slug": "other"}, {"time_zone": "UTC"}, {"name": " "}, {"cost_center": "a\x00"}):
+        assert operator.patch(path, never).status_code == 422
+    assert team.admin.patch(path, {"name": "Mine"}).status_code == 403
+
+
+def test_an_archived_team_reads_and_resolves_and_does_nothing_else(operator: Client, team: Team) -> None:
+    path = f"/v1/teams/{team.slug}"
+    archived = operator.patch(path, {"archived": True}).json()
+    assert archived["archived_at"]
+    assert operator.patch(path, {"archived": True}).json() == archived
+    assert team.admin.get("/v1/jobs").status_code == 200
+    assert team.admin.get(path).status_code == 403  # as before: that is for operators
+    assert code(team.admin.post("/v1/jobs", {})) == (403, "team_archived")
+    assert code(team.admin.post(f"{path}/keys", {"name": "k", "role": "viewer"})) == (403, "team_archived")
+    assert code(team.admin.patch(path, {"name": "Mine"})) == (403, "scope_missing")
+    assert "models:resolve" in team.admin.get("/v1/me").json()["scopes"]
+    assert operator.get(path).json() == archived
+    assert operator.patch(path, {"archived": False}).json()["archived_at"] is None
+    assert team.admin.post("/v1/jobs", {}).status_code == 422
+
+
 def test_an_unknown_connection_is_pointed_at(operator: Client) -> None:
     answer = operator.post("/v1/teams", {"slug": "fine-slug", "name": "Fine", "connection": "conn_x"})
     assert code(answer) == (404, "connection_not_found")
