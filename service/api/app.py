@@ -20,6 +20,7 @@ from service.api import (
     budgets,
     catalog,
     connections,
+    cost_entries,
     costs,
     dataset_reading,
     dataset_reports,
@@ -57,8 +58,8 @@ ROUTERS = (
     limits.router, uploads.router,
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
-    usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router, explain.router,
-    attention.router, prices.router, health.router,
+    cost_entries.router, usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router,
+    explain.router, attention.router, prices.router, health.router,
 )  # fmt: skip
 
 

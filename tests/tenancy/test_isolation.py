@@ -48,6 +48,7 @@ _BODIES: Final = (
 )
 
 FOREIGN: Final[dict[str, list[Try]]] = {
+    "GET /v1/costs/entries/{entry}": [Try("/v1/costs/entries/{entry_id}")],
     "GET /v1/teams/{team}": [Try("/v1/teams/{team}"), Try("/v1/teams/{team_id}")],
     "PATCH /v1/teams/{team}": [Try("/v1/teams/{team}", {"connection": None})],
     "GET /v1/teams/{team}/keys": [Try("/v1/teams/{team}/keys"), Try("/v1/teams/{team_id}/keys")],
@@ -158,6 +159,11 @@ OWN: Final[dict[str, list[str]]] = {
     "GET /v1/budget-requests": ["/v1/budget-requests?limit=100", "/v1/budget-requests?after={breq_id}"],
     "GET /v1/attention": ["/v1/attention"],
     "GET /v1/strays": ["/v1/strays"],
+    "GET /v1/costs/entries": [
+        "/v1/costs/entries?limit=100",
+        "/v1/costs/entries?format=csv",
+        "/v1/costs/entries?after={own_entry_id}&team={team}",
+    ],
     "GET /v1/costs": [
         "/v1/costs?group_by=team,base_model,model,job",
         "/v1/costs?group_by=job&format=csv",

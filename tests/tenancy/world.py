@@ -25,6 +25,7 @@ NOBODYS: Final = {
     "model": "nobodys-model",
     "alias": "nobodys-alias",
     "table_id": show("dset", new_id()),
+    "entry_id": show("entry", new_id()),
     **{f"{prefix}_id": show(prefix, new_id()) for prefix in _PREFIXES},
 }
 """Names like a tenant's that stand for nothing."""
@@ -124,6 +125,7 @@ class Tenant:
             "model_id": model["id"],
             "mver_id": model["versions"][0]["id"],
             "alias": self.word,
+            "entry_id": admin.get("/v1/costs/entries").json()["data"][0]["id"],
         }
 
     def marks(self) -> set[str]:

@@ -4,11 +4,22 @@
 """
 
 from service.costs.reports.asked import MEASURES, Asked, Filters, Sort, Span, as_of, cursor_of, filters, sort, span
+from service.costs.reports.entries import (
+    ENTRY_COLUMNS,
+    AskedEntries,
+    Place,
+    entry_page,
+    entry_rows,
+    explained,
+    recorded_by_now,
+)
 from service.costs.reports.report import ROWS_MAX, PeriodState, Report, report
-from service.costs.reports.schemas import CostReport
+from service.costs.reports.schemas import CostEntry, CostEntryPage, CostReport, ExplainedEntry
 from service.costs.reports.written import as_json, columns, etag, table
 
 __all__ = [
-    "MEASURES", "ROWS_MAX", "Asked", "CostReport", "Filters", "PeriodState", "Report", "Sort", "Span", "as_json",
-    "as_of", "columns", "cursor_of", "etag", "filters", "report", "sort", "span", "table",
+    "ENTRY_COLUMNS", "MEASURES", "ROWS_MAX", "Asked", "AskedEntries", "CostEntry", "CostEntryPage", "CostReport",
+    "ExplainedEntry", "Filters", "PeriodState", "Place", "Report", "Sort", "Span", "as_json", "as_of", "columns",
+    "cursor_of", "entry_page", "entry_rows", "etag", "explained", "filters", "recorded_by_now",
+    "report", "sort", "span", "table",
 ]  # fmt: skip

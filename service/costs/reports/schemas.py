@@ -1,11 +1,13 @@
 """The cost report as JSON: declares what `written.as_json` writes, whose rows are too many to go through here."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.catalog import PriceView
 from service.kit import money
+from service.kit.pages import Page
 
 
 class ReportPeriod(BaseModel):
@@ -89,3 +91,75 @@ class CostReport(BaseModel):
     total: CostTotal = Field(description="Of all rows, also of those on other pages.")
     has_more: bool
     next: str | None = Field(description="Where to go on, as `after`.")
+
+
+_ENTRY: Final[dict[str, Any]] = {
+    "object": "cost_entry", "id": "entry_01kagdwb7c8f5t2m4n6p8q0rsv", "kind": "training", "posted_on": "2026-11-20",
+    "charged_at": "2026-11-20T12:30:15Z", "recorded_at": "2026-11-20T12:30:31.402Z", "team": "support-bot",
+    "team_name": "Support bot", "cost_center": "CC-4711", "product": "Helpdesk", "environment": "prod",
+    "provider": "openai", "connection": "conn_01kagdwa5ye0h8m9c6j7t5a3xq", "job": "job_01kagdwa5ye0h8m9c6j7t5a3xq",
+    "provider_job_id": "ftjob-abc123", "base_model": "gpt-4.1-mini-2025-04-14",
+    "model": "ft:gpt-4.1-mini-2025-04-14:acme:support:a1b2c3d4", "version": None, "meter": "training_tokens",
+    "quantity": 86120, "unit_quantity": "1000000.00", "unit_price": "5.00", "list_unit_price": None,
+    "price": "price_01kagdwa5ye0h8m9c6j7t5a3xq", "amount": "0.4306", "currency": "USD", "estimated": "0.60",
+    "accrued": False, "budget_month": "2026-11", "debit_account": "team:support-bot:training",
+    "credit_account": "provider:openai", "corrects": None, "reason": None, "booked_by": "worker",
+    "description": "Fine-tuning of gpt-4.1-mini-2025-04-14 on 86120 tokens, openai job ftjob-abc123",
+    "ext_ref": "charge:openai:ftjob-abc123",
+}  # fmt: skip
+
+
+class CostEntry(BaseModel):
+    """An amount that moved from one account to another, with all that explains it as of that day. It never changes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY]})
+    object: Literal["cost_entry"] = "cost_entry"
+    id: str
+    kind: Literal["training", "inference", "adjustment"]
+    posted_on: date = Field(description="The day (UTC) it counts in: that of the charge, unless that month was closed.")
+    charged_at: datetime = Field(description="When the provider did what it bills.")
+    recorded_at: datetime
+    team: str | None = Field(description="Slug, as of the charge, like the four after it; null: unallocated.")
+    team_name: str | None
+    cost_center: str | None
+    product: str | None
+    environment: str | None
+    provider: str
+    connection: str | None = Field(description="Account at the provider.")
+    job: str | None
+    provider_job_id: str | None = Field(description="The provider's own name of the job.")
+    base_model: str | None
+    model: str | None = Field(description="The fine-tuned model.")
+    version: str | None
+    meter: str
+    quantity: int = Field(description="Of the meter: tokens, or seconds where it counts hours.")
+    unit_quantity: money.Amount | None = Field(description="For how much of it the price is.")
+    unit_price: money.Amount | None
+    list_unit_price: money.Amount | None = Field(description="The provider's public price, where it differs.")
+    price: str | None = Field(description="Row of the price book.")
+    amount: money.Amount = Field(
+        description="quantity × unit_price ÷ unit_quantity; of an adjustment what was decided."
+    )
+    currency: str
+    estimated: money.Amount = Field(description="What had been held for it.")
+    accrued: bool = Field(description="By our own reckoning: the provider had told no amount.")
+    budget_month: str | None = Field(description="The month of the team's budget that pays it; null: none does.")
+    debit_account: str
+    credit_account: str
+    description: str
+    corrects: str | None = Field(description="The entry it corrects.")
+    reason: str | None
+    booked_by: str
+    ext_ref: str = Field(description="What makes it the same bill if it comes again; unique.")
+
+
+class CostEntryPage(Page[CostEntry]):
+    """A page of entries, newest first."""
+
+
+class ExplainedEntry(CostEntry):
+    """An entry, the price it was reckoned with, and the entries it belongs to."""
+
+    price_row: PriceView | None
+    corrected_entry: CostEntry | None = Field(description="The one that `corrects` names.")
+    corrections: list[CostEntry] = Field(description="Those that correct this one, oldest first.")
