@@ -9,7 +9,7 @@ _MODULES = (
     *(f"service.{domain}.models" for domain in (
         "audit", "tenants", "connections", "webhooks", "catalog", "quotas", "costs", "datasets", "registry", "jobs",
     )),
-    "service.costs.metering.models",
+    "service.costs.metering.models", "service.costs.reconciling.models",
 )  # fmt: skip
 
 for _module in _MODULES:

@@ -58,6 +58,7 @@ TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "datasets.retain": (3600.0, dataset_flows.retain),
     "jobs.wake_erased": (settings().erase_copies_seconds, job_flows.wake_erased),
     "jobs.janitor": (settings().janitor_seconds, job_flows.sweep_jobs),
+    "costs.reconcile": (settings().costs_seconds, cost_flows.reconcile),
     "costs.read_usage": (settings().usage_seconds, cost_flows.read_usage),
     "jobs.sweep_orphans": (86_400.0, job_flows.sweep_orphans),
 }

@@ -40,6 +40,7 @@ from service.api import (
     preparations,
     prices,
     provider_webhooks,
+    reconciliation,
     streams,
     teams,
     uploads,
@@ -59,7 +60,7 @@ ROUTERS = (
     datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
     job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
     cost_entries.router, usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router,
-    explain.router, attention.router, prices.router, health.router,
+    reconciliation.router, explain.router, attention.router, prices.router, health.router,
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from service.catalog.queries import (
     base_model,
     check_provider,
     list_base_models,
+    offered,
     price,
     price_by_id,
     price_list,
@@ -44,6 +45,6 @@ __all__ = [
     "NotTrainable", "OtherCurrency", "PriceChanged", "PriceCreate", "PriceFacts", "PriceImport", "PriceInThePast",
     "PriceRowView", "PriceTaken", "PriceUnknown", "PriceView", "TrainingClosed", "UnknownBaseModel", "UnknownMeter",
     "UnknownProvider", "add_price", "base_model", "check_provider", "import_prices", "list_base_models", "load_seed",
-    "price", "price_by_id", "price_list", "price_rows", "prices", "snapshots", "trainable", "trainable_models",
-    "trainable_offline",
+    "offered", "price", "price_by_id", "price_list", "price_rows", "prices", "snapshots", "trainable",
+    "trainable_models", "trainable_offline",
 ]  # fmt: skip

@@ -30,6 +30,14 @@ from service.costs.periods import close as close_period
 from service.costs.periods import list_periods
 from service.costs.periods import reopen as reopen_period
 from service.costs.periods import show as show_period
+from service.costs.reconciling.queries import DayFilter
+from service.costs.reconciling.queries import list_days as list_reconciliations
+from service.costs.reconciling.queries import show_day as show_reconciliation
+from service.costs.reconciling.rules import DayState
+from service.costs.reconciling.schemas import AdjustRequest, ReconciliationDetail, ReconciliationPage
+from service.costs.reconciling.settling import book as book_settlement
+from service.costs.reconciling.settling import claim as claim_settlements
+from service.costs.reconciling.settling import record as record_settlement
 from service.costs.rollup import Difference, booked_through, differences, fold, rebuild
 from service.costs.rules import GROUPS, Period, groups, period, quote
 from service.costs.schemas import (
@@ -44,11 +52,13 @@ from service.costs.sealing import closed_periods, seal_closed
 from service.costs.sealing import verify as verify_period
 
 __all__ = [
-    "GROUPS", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay", "BadPeriod",
-    "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period", "PeriodIsOpen", "PeriodNotOver",
-    "PeriodView", "ReadingView", "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "UsageFilter",
-    "UsageOwnerSet", "UsageOwnerView", "UsageState", "UsageView", "Verdict", "adjust", "booked_through",
-    "charge_training", "close_period", "closed_periods", "differences", "fold", "groups", "list_periods", "list_usage",
-    "list_usage_owners", "own_model", "owner_of", "period", "quote", "readings", "rebuild", "release",
-    "remove_usage_owner", "reopen_period", "reports", "seal_closed", "set_usage_owner", "show_period", "verify_period",
+    "GROUPS", "AdjustRequest", "Adjustment", "AdjustmentRequest", "AdjustmentView", "AlreadyBooked", "BadChargeDay",
+    "BadPeriod", "DayFilter", "DayState", "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period",
+    "PeriodIsOpen", "PeriodNotOver", "PeriodView", "ReadingView", "ReconciliationDetail", "ReconciliationPage",
+    "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "UsageFilter", "UsageOwnerSet", "UsageOwnerView",
+    "UsageState", "UsageView", "Verdict", "adjust", "book_settlement", "booked_through", "charge_training",
+    "claim_settlements", "close_period", "closed_periods", "differences", "fold", "groups", "list_periods",
+    "list_reconciliations", "list_usage", "list_usage_owners", "own_model", "owner_of", "period", "quote", "readings",
+    "rebuild", "record_settlement", "release", "remove_usage_owner", "reopen_period", "reports", "seal_closed",
+    "set_usage_owner", "show_period", "show_reconciliation", "verify_period",
 ]  # fmt: skip

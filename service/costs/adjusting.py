@@ -91,7 +91,7 @@ def _book(session: Session, actor: Actor, team: TeamFacts | None, wanted: Adjust
         entry = _correction(original, wanted)
     if not _FIRST <= entry.charged_at <= at:
         raise BadChargeDay(at=entry.charged_at.isoformat(), pointer="#/charged_at")
-    owner = _as_charged(team, original) if team and original else team
+    owner = as_charged(team, original) if team and original else team
     entry_id = posting.post(session, owner, replace(entry, budget_month=payer, booked_by=actor.name), at=at)
     if team is not None and payer is not None:
         quotas.adjust(session, team.id, payer, entry.amount)
@@ -154,7 +154,7 @@ def _correction(original: LedgerEntry, wanted: Adjustment) -> Posting:
     )
 
 
-def _as_charged(team: TeamFacts, original: LedgerEntry) -> TeamFacts:
+def as_charged(team: TeamFacts, original: LedgerEntry) -> TeamFacts:
     """The team as it was then: who was charged too much is who gets it back, whatever it is called or part of now."""
     return replace(
         team,

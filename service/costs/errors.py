@@ -85,3 +85,15 @@ class UsageOwnerNotFound(NotFound):
     """Nobody has said whose the {kind} {external_id!r} at {connection!r} is."""
 
     code = "usage_owner_not_found"
+
+
+class ReconciliationNotFound(NotFound):
+    """There is no reconciliation {reconciliation!r}."""
+
+    code = "reconciliation_not_found"
+
+
+class FindingNotFound(NotFound):
+    """The reconciliation {reconciliation!r} has no finding {finding!r}."""
+
+    code = "finding_not_found"

@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     # Usage and costs as providers tell them (docs/reconciliation.md). Days are UTC.
     usage_seconds: float = Field(3600.0, gt=0, description="Between two looks at what tuned models were used for.")
     usage_days_again: int = Field(3, ge=1, le=31, description="Days asked for again: providers tell of some late.")
+    costs_seconds: float = Field(21_600.0, gt=0, description="Between two looks at what providers bill.")
+    costs_days_again: int = Field(7, ge=1, le=90, description="Days whose bill is asked for again.")
+    costs_days_late: int = Field(62, ge=1, le=366, description="A day that does not match is looked at again so long.")
+    costs_settle_days: int = Field(
+        2, ge=0, le=31, description="So long after a day's end a provider may still bill it: a difference is `timing`."
+    )
     usage_days_at_first: int = Field(31, ge=1, le=366, description="Days asked for the first time.")
 
     # API.

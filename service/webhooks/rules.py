@@ -28,3 +28,4 @@ class EventType(StrEnum):
     BUDGET_THRESHOLD_REACHED = "budget.threshold_reached"
     MODEL_READY = "model.ready"
     MODEL_PROMOTED = "model.promoted"
+    RECONCILIATION_MISMATCH = "reconciliation.mismatch"
