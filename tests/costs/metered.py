@@ -53,7 +53,7 @@ class Organisation:
 
 @contextmanager
 def an_organisation(emulator: Emulator, **facts: Any) -> Iterator[Organisation]:
-    """A connection of its own, read with an admin key until the test is over."""
+    """A connection of its own, read with an admin key until the test is over; what was used is then forgotten."""
     admin = admin_of(emulator)
     admin.close()
     about: dict[str, Any] = {
@@ -63,9 +63,10 @@ def an_organisation(emulator: Emulator, **facts: Any) -> Iterator[Organisation]:
     with unit_of_work(CLI) as session:
         made = connections.create(session, CLI, name=uuid4().hex, **about | facts)
         connections.set_admin_key(session, CLI, made.name, SecretStr(admin.key))
-    yield Organisation(emulator, admin.key, made.id, f"proj_{uuid4().hex[:12]}")
+    yield Organisation(emulator, admin.key, made.id, facts.get("project", f"proj_{uuid4().hex[:12]}"))
     with unit_of_work(CLI) as session:
         connections.set_admin_key(session, CLI, made.name, None)
+    emulator.control.delete("/usage")
 
 
 def a_tuned_model(team: TeamFacts | None = None, base: str = MODEL) -> str:

@@ -37,7 +37,6 @@ def organisation(running_emulator: Emulator) -> Iterator[Organisation]:
     with an_organisation(running_emulator) as organisation:
         yield organisation
     running_emulator.reset()
-    running_emulator.control.delete("/usage")
 
 
 def assign(organisation: Organisation, kind: str, external_id: str, team: TeamFacts) -> None:
@@ -170,9 +169,9 @@ def test_two_keys_of_one_organisation_tell_the_same_and_it_is_booked_once(
 def test_an_account_with_a_project_is_told_of_that_one_alone(running_emulator: Emulator) -> None:
     model = a_tuned_model(a_funded_team("10"))
     with an_organisation(running_emulator, project="proj_only") as organisation:
-        organisation.use(model, DAY, input_tokens=100)
-        organisation.project = "proj_only"
         organisation.use(model, DAY, input_tokens=7)
+        organisation.project = "proj_other"
+        organisation.use(model, DAY, input_tokens=100)
         read_usage(AT)
         assert [entry["quantity"] for entry in organisation.entries()] == [7]
 
