@@ -27,6 +27,7 @@ from service.api import (
     datasets,
     erasing,
     explain,
+    focus,
     handlers,
     health,
     job_actions,
@@ -56,11 +57,11 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, budget_requests.router,
-    limits.router, uploads.router,
-    datasets.router, erasing.router, preparations.router, jobs.router, job_actions.router, job_pauses.router,
-    job_results.router, dataset_reading.router, dataset_reports.router, approvals.router, streams.router, costs.router,
-    cost_entries.router, usage.router, adjustments.router, periods.router, models.router, provider_webhooks.router,
-    reconciliation.router, explain.router, attention.router, prices.router, health.router,
+    limits.router, uploads.router, datasets.router, erasing.router, preparations.router, jobs.router,
+    job_actions.router, job_pauses.router, job_results.router, dataset_reading.router, dataset_reports.router,
+    approvals.router, streams.router, costs.router, cost_entries.router, usage.router, adjustments.router,
+    periods.router, models.router, provider_webhooks.router, reconciliation.router, explain.router, attention.router,
+    prices.router, focus.router, health.router,
 )  # fmt: skip
 
 

@@ -1,20 +1,19 @@
 """`tuneplane costs`: what finance's records need beside the API."""
 
-from typing import Annotated
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from service import costs
-from service.kit.db import read_only
+from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI
 from service.kit.settings import settings
+from service.kit.tables import WRITERS, Batch, Column
 
-app = typer.Typer(no_args_is_help=True, help="The ledger: verify closed months.")
-
-
-@app.callback()
-def _costs() -> None:
-    """Say the command even while there is only one."""
+app = typer.Typer(no_args_is_help=True, help="The books: verify closed months, export them as FOCUS.")
 
 
 @app.command()
@@ -31,6 +30,48 @@ def verify(
         broken = broken or not verdict.intact
         typer.echo(f"{verdict.month}\t{verdict.entries} entries\t{verdict.head}\t{_said(verdict.difference)}")
     raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="The file to write.", dir_okay=False)],
+    *,
+    month: Annotated[str | None, typer.Option(help="A month as YYYY-MM; of billing periods all if absent.")] = None,
+    dataset: Annotated[
+        Literal["cost-and-usage", "billing-periods"], typer.Option(help="Which of FOCUS' datasets.")
+    ] = "cost-and-usage",
+    form: Annotated[Literal["csv", "parquet"], typer.Option("--format", help="How it is written.")] = "csv",
+    focus_version: Annotated[costs.focus.Version, typer.Option(help="Of the specification.")] = costs.focus.LATEST,
+) -> None:
+    """Write the ledger as FOCUS, and its metadata into a file beside it that ends in `.metadata.json`."""
+    columns: tuple[Column, ...]
+    batches: Iterator[Batch]
+    if dataset == "billing-periods":
+        with read_only(CLI, seconds=settings().worker_unit_seconds) as session:
+            rows = costs.focus.billing_periods(session, costs.period(month) if month else None)
+        columns, batches = costs.focus.BILLING_PERIOD, iter([rows])
+    elif month is None:
+        raise typer.BadParameter("Give the month to export with --month YYYY-MM.")
+    else:
+        with unit_of_work(CLI) as session:
+            begun = costs.focus.begin(session, costs.period(month), focus_version)
+        columns, batches = tuple(one.column for one in begun.columns), _pages(begun)
+    with out.open("wb") as file:
+        for piece in WRITERS[form](columns, batches):
+            file.write(piece)
+    beside = out.with_name(f"{out.name}.metadata.json")
+    beside.write_text(json.dumps(costs.focus.metadata(focus_version), indent=2) + "\n")
+    typer.echo(f"{out} and {beside.name}")
+
+
+def _pages(begun: costs.focus.Export) -> Iterator[Batch]:
+    after = None
+    while True:
+        with read_only(CLI) as session:
+            page = costs.focus.page(session, begun, after)
+        yield page.rows
+        if (after := page.after) is None:
+            return
 
 
 def _said(difference: costs.SealDifference | None) -> str:

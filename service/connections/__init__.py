@@ -22,12 +22,14 @@ from service.connections.models import TEST
 from service.connections.provider_webhooks import purge_webhooks, take_webhook
 from service.connections.queries import (
     AccountFacts,
+    BilledAccount,
     ConnectionFacts,
     MeteredAccount,
     Pause,
     account,
     accounts,
     admin_credentials,
+    billed,
     credentials,
     default,
     find,
@@ -53,11 +55,11 @@ from service.connections.slots import Slots, learn_slots, slots
 from service.connections.views import list_connections, show_connection, show_test
 
 __all__ = [
-    "TEST", "AccountFacts", "AdminKeySet", "ConnectionCreate", "ConnectionFacts", "ConnectionNotFound",
-    "ConnectionTestView", "ConnectionUpdate", "ConnectionView", "KeyReplace", "Kind", "MeteredAccount", "NoConnection",
-    "Pause", "PauseRequest", "Slots", "SlotsSet", "WebhookSecretSet", "account", "accounts", "admin_credentials",
-    "archive", "create", "credentials", "default", "find", "in_use", "learn_slots", "list_connections", "metered",
-    "of_team", "pause", "pauses", "purge_webhooks", "replace_key", "request_test", "resume", "set_admin_key",
-    "set_slots", "set_webhook_secret", "show_connection", "show_test", "slots", "take_webhook", "tests_under_way",
-    "update_connection",
+    "TEST", "AccountFacts", "AdminKeySet", "BilledAccount", "ConnectionCreate", "ConnectionFacts",
+    "ConnectionNotFound", "ConnectionTestView", "ConnectionUpdate", "ConnectionView", "KeyReplace", "Kind",
+    "MeteredAccount", "NoConnection", "Pause", "PauseRequest", "Slots", "SlotsSet", "WebhookSecretSet", "account",
+    "accounts", "admin_credentials", "archive", "billed", "create", "credentials", "default", "find", "in_use",
+    "learn_slots", "list_connections", "metered", "of_team", "pause", "pauses", "purge_webhooks", "replace_key",
+    "request_test", "resume", "set_admin_key", "set_slots", "set_webhook_secret", "show_connection", "show_test",
+    "slots", "take_webhook", "tests_under_way", "update_connection",
 ]  # fmt: skip

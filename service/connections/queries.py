@@ -51,6 +51,14 @@ class MeteredAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class BilledAccount:
+    """An account as invoices know it: the provider's name for the organisation, if we were told, and ours for it."""
+
+    organisation: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Why nothing new goes to an account. `until` is null where a person has to resume it."""
 
@@ -126,6 +134,12 @@ def credentials(session_as_worker: Session, connection_id: UUID) -> Credentials:
         requests_per_minute=row.requests_per_minute,
         paused=row.paused_reason,
     )
+
+
+def billed(session: Session) -> dict[UUID, BilledAccount]:
+    """Every account, archived ones too, for operators and finance."""
+    rows = session.execute(select(Connection.id, Connection.organisation, Connection.name))
+    return {row.id: BilledAccount(row.organisation, row.name) for row in rows}
 
 
 def account(session: Session, connection: str) -> ConnectionFacts:

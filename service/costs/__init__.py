@@ -6,7 +6,7 @@ amount is its quantity at its unit price, both written on it; a report's total i
 model was used for is booked once, by the difference to what is booked, and on nobody where no owner is known.
 """
 
-from service.costs import reports
+from service.costs import focus, reports
 from service.costs.adjusting import Adjustment, adjust, owner_of
 from service.costs.commands import charge_training, release
 from service.costs.errors import (
@@ -57,7 +57,7 @@ __all__ = [
     "PeriodIsOpen", "PeriodNotOver", "PeriodView", "ReadingView", "ReconciliationDetail", "ReconciliationPage",
     "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "UsageFilter", "UsageOwnerSet", "UsageOwnerView",
     "UsageState", "UsageView", "Verdict", "adjust", "book_settlement", "booked_through", "charge_training",
-    "claim_settlements", "close_period", "closed_periods", "differences", "fold", "groups", "list_periods",
+    "claim_settlements", "close_period", "closed_periods", "differences", "focus", "fold", "groups", "list_periods",
     "list_reconciliations", "list_usage", "list_usage_owners", "own_model", "owner_of", "period", "quote", "readings",
     "rebuild", "record_settlement", "release", "remove_usage_owner", "reopen_period", "reports", "seal_closed",
     "set_usage_owner", "show_period", "show_reconciliation", "verify_period",

@@ -23,6 +23,12 @@ def text(value: Decimal) -> str:
     return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
+def plain(value: Decimal) -> str:
+    """Any decimal to its last digit, without an exponent or trailing zeros: `0.000277777777777778`, `12`."""
+    whole, _, places = f"{value:f}".partition(".")
+    return f"{whole}.{places}".rstrip("0").rstrip(".") if places else whole
+
+
 def in_cents(value: Decimal) -> str:
     """An amount for people to read, to the cent: `1,234.50`; what costs something is never shown as nothing."""
     return "under 0.01" if 0 < value < _CENT else f"{value:,.2f}"

@@ -37,7 +37,7 @@ _MEMBER: Final = _VIEWER | {"datasets:write", "datasets:content", "jobs:write", 
 _ADMIN: Final = _MEMBER | {"keys:read", "keys:write", "jobs:approve", "jobs:move"}
 _FINANCE: Final = frozenset({
     "me:read", "teams:read", "budgets:read", "catalog:read", "costs:read", "costs:adjust", "periods:write",
-    "prices:write", "reconciliation:read", "reconciliation:write", "usage:assign",
+    "prices:write", "reconciliation:read", "reconciliation:write", "usage:assign", "costs:export",
 })  # fmt: skip
 _OPERATOR: Final = _ADMIN | _FINANCE | {
     "teams:write", "budgets:write", "budgets:approve", "limits:write", "audit:read", "connections:read",

@@ -68,7 +68,8 @@ def ask(client: Client | None, platform: Platform, method: str, path: str) -> tu
     http = client.http if client else httpx2.Client(base_url=platform.stack.api_url)
     sent = {"json": {"nonsense": True}} if method in ("POST", "PUT", "PATCH") else {}
     answered = http.request(method, path, **sent)  # type: ignore[arg-type]
-    return answered.status_code, answered.json().get("code") if answered.content else None
+    is_json = "json" in answered.headers.get("content-type", "")  # files are none
+    return answered.status_code, answered.json().get("code") if is_json and answered.content else None
 
 
 @pytest.mark.parametrize(("method", "path", "scope", "needs_team"), GUARDED)

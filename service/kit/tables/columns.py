@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["text", "money", "integer", "date", "instant"]
+Kind = Literal["text", "money", "decimal", "integer", "date", "instant"]
 Batch = Sequence[Sequence[Any]]
 
 
@@ -12,8 +12,8 @@ Batch = Sequence[Sequence[Any]]
 class Column:
     """A name and the kind of its values.
 
-    `text` is str, `money` any Decimal of at most ten places, `integer` int, `date` a date, `instant` a datetime with a
-    time zone.
+    `text` is str, `money` any Decimal of at most ten places, `decimal` one of at most eighteen, `integer` int, `date` a
+    date, `instant` a datetime with a time zone.
     """
 
     name: str

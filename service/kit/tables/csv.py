@@ -36,6 +36,7 @@ def _instant(value: datetime) -> str:
 _SHOWN: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": guarded,
     "money": money.text,
+    "decimal": money.plain,
     "integer": int,
     "date": str,
     "instant": _instant,

@@ -105,6 +105,7 @@ def _schema(columns: Sequence[Column]) -> "Schema":
     types: dict[Kind, DataType] = {
         "text": Of.utf8(),
         "money": Of.decimal128(20, 10),
+        "decimal": Of.decimal128(38, 18),
         "integer": Of.int64(),
         "date": Of.date32(),
         "instant": Of.timestamp("us", tz="UTC"),
@@ -118,7 +119,8 @@ def _arrow(columns: Sequence[Column], schema: "Schema", batch: Batch) -> "Record
     from arro3.core import Array, DataType, RecordBatch  # noqa: PLC0415
 
     built: dict[Kind, DataType] = {
-        "text": DataType.utf8(), "money": DataType.utf8(), "integer": DataType.int64(),
+        "text": DataType.utf8(), "money": DataType.utf8(), "decimal": DataType.utf8(),
+        "integer": DataType.int64(),
         "date": DataType.int32(), "instant": DataType.int64(),
     }  # fmt: skip
     arrays = []
@@ -143,6 +145,7 @@ def _microseconds(value: datetime) -> int:
 _PLAIN: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": str,
     "money": money.text,
+    "decimal": money.plain,
     "integer": int,
     "date": _day,
     "instant": _microseconds,

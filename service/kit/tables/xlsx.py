@@ -17,11 +17,12 @@ _CHUNK_BYTES: Final = 64 * 1024
 _FORMATS: Final[dict[Kind, str | None]] = {
     "text": None,
     "money": "0.00########",
+    "decimal": "0.##################",
     "integer": "0",
     "date": "yyyy-mm-dd",
     "instant": "yyyy-mm-dd hh:mm:ss",
 }
-_WIDTHS: Final[dict[Kind, int]] = {"text": 24, "money": 18, "integer": 14, "date": 12, "instant": 20}
+_WIDTHS: Final[dict[Kind, int]] = {"text": 24, "money": 18, "decimal": 24, "integer": 14, "date": 12, "instant": 20}
 _MADE: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the same in every workbook: equal rows make equal bytes
 
 
@@ -89,6 +90,7 @@ def _instant(sheet: "Worksheet", line: int, index: int, value: datetime, form: "
 _WRITE: Final[dict[Kind, Callable[..., None]]] = {
     "text": _text,
     "money": _number,
+    "decimal": _number,
     "integer": _number,
     "date": _date,
     "instant": _instant,
