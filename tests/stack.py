@@ -38,6 +38,7 @@ SETTINGS: Final = {
     "probe_seconds": "0.2",
     "backoff_cap_seconds": "2",
     "circuit_seconds": "0.5",
+    "rates_seconds": "0.5",  # a machine this busy may take longer than Redis ever does
     "resolve_poll_seconds": "2",
     "body_idle_seconds": "2",
     "erase_copies_seconds": "0.5",

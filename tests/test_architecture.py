@@ -21,6 +21,7 @@ MAY_BE_ASYNC = {
     "service/api/health.py": "answers while every thread is taken",
     "service/api/uploads.py": "streams a body to storage",
     "service/api/resolve.py": "answers from memory",
+    "service/api/rates.py": "counts a request in Redis, within 50 ms",
     "service/api/streams.py": "SSE and every ?wait",
     "service/api/provider_webhooks.py": "reads a body as it was sent, which is what was signed",
     "service/api/deps.py": "dependencies that compare what is at hand: not worth a thread",

@@ -41,6 +41,8 @@ from service.api import (
     preparations,
     prices,
     provider_webhooks,
+    quota,
+    rates,
     reconciliation,
     streams,
     teams,
@@ -57,7 +59,7 @@ from service.kit.settings import settings
 
 ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, budget_requests.router,
-    limits.router, uploads.router, datasets.router, erasing.router, preparations.router, jobs.router,
+    limits.router, quota.router, uploads.router, datasets.router, erasing.router, preparations.router, jobs.router,
     job_actions.router, job_pauses.router, job_results.router, dataset_reading.router, dataset_reports.router,
     approvals.router, streams.router, costs.router, cost_entries.router, usage.router, adjustments.router,
     periods.router, models.router, provider_webhooks.router, reconciliation.router, explain.router, attention.router,
@@ -85,6 +87,7 @@ def create_api() -> FastAPI:
     api.state.lookout = Lookout()
     api.state.draining = Draining(on_begin=api.state.lookout.leave)
     api.state.resolver = Resolver()
+    api.state.limiter, api.state.known_rates = rates.limiter(), rates.Known()
     api.state.database = health.Database()
     api.openapi = lambda: describe(api)  # type: ignore[method-assign]
     handlers.install(api)

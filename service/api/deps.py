@@ -1,7 +1,7 @@
 """Who may call a route: `actor: Annotated[Actor, May("teams:read")]`.
 
-Checked in this order: a valid key (401), its scope (403), a team's key where one is needed (403); the route then looks
-for the object (404).
+Checked in this order: a valid key (401), how often it asks (429), its scope (403), a team's key where one is needed
+(403); the route then looks for the object (404).
 """
 
 from dataclasses import replace
@@ -11,6 +11,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from service import tenants
+from service.api import rates
 from service.api.errors import KeyMissing, ScopeMissing, TeamArchived, TeamKeyRequired
 from service.kit import clock, logs
 from service.kit.db import unit_of_work
@@ -41,11 +42,18 @@ def caller(request: Request, credentials: Annotated[HTTPAuthorizationCredentials
         raise KeyMissing
     with unit_of_work(AUTH, seconds=settings().auth_seconds) as session:
         actor = tenants.authenticate(session, credentials.credentials, clock.now())
+        request.state.allowed_rates = request.app.state.known_rates.of(session, actor.team_id)
     ip = request.client.host if request.client else None
     return replace(actor, request_id=getattr(request.state, "request_id", None), ip=ip)
 
 
-async def authorized(scopes: SecurityScopes, actor: Annotated[Actor, Depends(caller)]) -> Actor:
+async def counted(request: Request, actor: Annotated[Actor, Depends(caller)]) -> Actor:
+    """The actor, its request counted: once, however many dependencies of a route ask. Raises RateLimited."""
+    await rates.count(request, actor, request.state.allowed_rates)
+    return actor
+
+
+async def authorized(scopes: SecurityScopes, actor: Annotated[Actor, Depends(counted)]) -> Actor:
     """The actor, if its key has every scope. Raises ScopeMissing or TeamArchived.
 
     `async` although the domain is not: what a thread binds to the log's context is gone when the thread is done.

@@ -28,9 +28,21 @@ The control plane for fine-tuning inside a company: datasets, jobs, budgets, cos
 
 Every request but those for health and error codes carries `Authorization: Bearer <API key>`. Every answer has an
 `x-request-id`; quote it when you ask for help. Errors are RFC 9457 problems whose `error` member is what OpenAI's SDKs
-show. Lists are paged with `after` and `limit`. Money is a decimal string beside its currency; times are RFC 3339, UTC.
+show. How often a key may ask stands in `RateLimit-Policy`, what is left in `RateLimit`; beyond it a request is a 429
+with `Retry-After`. Lists are paged with `after` and `limit`. Money is a decimal string beside its currency; times are
+RFC 3339, UTC.
 """
-_REQUEST_ID: Final = {"description": "Names this request in our logs.", "schema": {"type": "string"}}
+_HEADERS: Final = {
+    "x-request-id": {"description": "Names this request in our logs.", "schema": {"type": "string"}},
+    "ratelimit-policy": {
+        "description": "How many requests a window of so many seconds may have: of this key, of its team. Absent: any.",
+        "schema": {"type": "string", "examples": ['"key";q=6000;w=60, "team";q=600;w=60']},
+    },
+    "ratelimit": {
+        "description": "How many are left, and in how many seconds there are more again.",
+        "schema": {"type": "string", "examples": ['"key";r=5998;t=60, "team";r=512;t=13']},
+    },
+}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -44,25 +56,33 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop("ValidationError", None)
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs") | {"Problem": schema}
-        document["components"]["headers"] = {"x-request-id": _REQUEST_ID}
+        document["components"]["headers"] = _HEADERS
         for path, operations in document["paths"].items():
             for operation in operations.values():
                 operation["responses"] = _refused_by_the_edge(path, operation) | operation["responses"]
-                _correct(operation["responses"])
+                _correct(operation["responses"], counted=_is_counted(path, operation))
         app.openapi_schema = document
     return app.openapi_schema
 
 
 def _refused_by_the_edge(path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """What no route names because none raises it: the database is away, a body is too slow, too large or not JSON."""
+    """What no route names because none raises it: no database, a key that asks too often, a body that cannot be."""
     statuses = [503] if path.startswith("/v1/") else []
+    if _is_counted(path, operation):
+        statuses.append(429)
     if "requestBody" in operation:
         statuses += [408, 413, 415]
     return {str(status): response for status, response in problems(*statuses).items()}
 
 
-def _correct(responses: dict[str, Any]) -> None:
+def _is_counted(path: str, operation: dict[str, Any]) -> bool:
+    """Whether it counts how often a key asks. A chatbot that resolves a model always gets an answer."""
+    return "security" in operation and not path.endswith("/resolve")
+
+
+def _correct(responses: dict[str, Any], *, counted: bool) -> None:
     if "HTTPValidationError" in json.dumps(responses.get("422", {})):
         responses["422"] = problems(422)[422]
     for response in responses.values():
-        response.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/x-request-id"}
+        for name in _HEADERS if counted else ("x-request-id",):
+            response.setdefault("headers", {})[name] = {"$ref": f"#/components/headers/{name}"}

@@ -84,6 +84,7 @@ class _Passage:
             headers["x-request-id"] = self._request_id
             headers["x-content-type-options"] = "nosniff"
             headers.setdefault("cache-control", "no-store")
+            headers.update(self._scope["state"].get("rates", {}))
             if self._closing or self._body.is_unread:
                 headers["connection"] = "close"
             message = {**message, "headers": headers.raw}

@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     segment_bytes: int = Field(64 * 1024**2, gt=0, description="Larger files are checked in pieces of this size.")
     body_bytes_max: int = Field(1024**2, gt=0)
     body_idle_seconds: float = Field(15.0, gt=0)
+    rates_seconds: float = Field(
+        0.05, gt=0, description="Redis not answering this long, each process counts the requests it gets by itself."
+    )
     drain_seconds: float = Field(
         0.0, ge=0, description="Time a load balancer needs to see /readyz fail before we stop."
     )

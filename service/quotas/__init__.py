@@ -37,6 +37,7 @@ from service.quotas.errors import (
     TrainingMethodNotAllowed,
     TrainingTokensReached,
 )
+from service.quotas.overview import quota
 from service.quotas.queries import (
     budget,
     check_job,
@@ -44,6 +45,7 @@ from service.quotas.queries import (
     held_in,
     limits,
     platform_budget,
+    rates,
     shares,
     show_limits,
     show_platform_limits,
@@ -56,7 +58,7 @@ from service.quotas.requests import (
     decline_budget,
     withdraw_budget,
 )
-from service.quotas.rules import Limits, Settlement, Share, begins_at, month_of, next_month
+from service.quotas.rules import DEFAULT_RATES, Limits, Rates, Settlement, Share, begins_at, month_of, next_month
 from service.quotas.schemas import (
     BudgetAsk,
     BudgetDecline,
@@ -67,18 +69,20 @@ from service.quotas.schemas import (
     LimitsSet,
     LimitsView,
     PlatformBudgetView,
+    QuotaView,
     RequestState,
 )
 from service.quotas.setting import set_budget, set_platform_budget, set_platform_limits, set_team_limits
 
 __all__ = [
-    "BudgetAsk", "BudgetDecline", "BudgetExceeded", "BudgetGrant", "BudgetIsUnlimited", "BudgetRequestDecided",
-    "BudgetRequestExpired", "BudgetRequestNotFound", "BudgetRequestView", "BudgetSet", "BudgetView",
-    "GrantOutsideMonth", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView", "ModelNotAllowed",
-    "NotAllowed", "PlatformBudgetView", "RequestState", "Settlement", "Share", "StorageLimitReached",
-    "TrainingMethodNotAllowed", "TrainingTokensReached", "adjust", "approve_budget", "ask_for_budget", "begins_at",
-    "budget", "budget_request", "budget_requests", "change", "check_job", "check_storage", "count_job",
-    "decline_budget", "held_in", "limits", "lock", "lock_storage", "month_of", "next_month", "open_month",
-    "platform_budget", "release", "reserve", "set_budget", "set_platform_budget", "set_platform_limits",
-    "set_team_limits", "settle", "shares", "show_limits", "show_platform_limits", "withdraw_budget",
+    "DEFAULT_RATES", "BudgetAsk", "BudgetDecline", "BudgetExceeded", "BudgetGrant", "BudgetIsUnlimited",
+    "BudgetRequestDecided", "BudgetRequestExpired", "BudgetRequestNotFound", "BudgetRequestView", "BudgetSet",
+    "BudgetView", "GrantOutsideMonth", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView",
+    "ModelNotAllowed", "NotAllowed", "PlatformBudgetView", "QuotaView", "Rates", "RequestState", "Settlement", "Share",
+    "StorageLimitReached", "TrainingMethodNotAllowed", "TrainingTokensReached", "adjust", "approve_budget",
+    "ask_for_budget", "begins_at", "budget", "budget_request", "budget_requests", "change", "check_job",
+    "check_storage", "count_job", "decline_budget", "held_in", "limits", "lock", "lock_storage", "month_of",
+    "next_month", "open_month", "platform_budget", "quota", "rates", "release", "reserve", "set_budget",
+    "set_platform_budget", "set_platform_limits", "set_team_limits", "settle", "shares", "show_limits",
+    "show_platform_limits", "withdraw_budget",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from service.quotas.models import (
     Reservation,
     TeamLimits,
 )
-from service.quotas.rules import Limits, Share, Terms, Words
+from service.quotas.rules import Limits, Rates, Share, Terms, Words
 from service.quotas.schemas import BudgetView, LimitsView, PlatformBudgetView
 from service.tenants import TeamFacts
 
@@ -183,6 +183,11 @@ def given(session: Session, team_id: UUID | None) -> Given:
 def limits(session: Session, team_id: UUID) -> Limits:
     """The limits in force for the team: its own, else the platform's, else the defaults."""
     return rules.limits(*given(session, team_id))
+
+
+def rates(session_as_auth: Session, team_id: UUID) -> Rates:
+    """How often the team and each of its keys may ask."""
+    return rules.rates(limits(session_as_auth, team_id))
 
 
 def check_job(session: Session, team: TeamFacts, *, model: str, method: str) -> None:

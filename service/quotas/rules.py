@@ -24,6 +24,8 @@ DEFAULTS: Final[Words] = {
     "storage_bytes": UNLIMITED,
     "retention_days": UNLIMITED,
     "training_tokens_per_month": UNLIMITED,
+    "requests_per_minute": UNLIMITED,
+    "requests_per_minute_per_key": 6000,
 }
 """What holds where neither the team nor the platform has a word."""
 BUDGET_DEFAULTS: Final[Words] = {"monthly_limit": None, "rollover_max": "0", "thresholds": [50, 80, 100]}
@@ -43,6 +45,8 @@ class Limits:
     storage_bytes: int | None  # of all datasets together
     retention_days: int | None  # of a dataset
     training_tokens_per_month: int | None  # of the team's own calendar, and of what is paid by tokens
+    requests_per_minute: int | None  # of all the team's keys together
+    requests_per_minute_per_key: int | None
 
     def asks_approval(self, price: Decimal) -> bool:
         """Whether a second person has to agree to a job of that price."""
@@ -71,6 +75,14 @@ class Terms:
         if self.monthly_limit is None:
             return money.ZERO
         return None if self.monthly_limit == UNLIMITED else Decimal(self.monthly_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Requests a minute; None is no limit."""
+
+    per_team: int | None
+    per_key: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,8 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "storage_bytes": int,
     "retention_days": int,
     "training_tokens_per_month": int,
+    "requests_per_minute": int,
+    "requests_per_minute_per_key": int,
 }
 
 
@@ -172,6 +186,14 @@ def limits(team: Words, platform: Words) -> Limits:
         name: None if word == UNLIMITED else _READ[name](word) for name, (word, _) in words.items()
     }
     return Limits(**meant)
+
+
+def rates(standing: Limits) -> Rates:
+    """What of the limits is about requests."""
+    return Rates(standing.requests_per_minute, standing.requests_per_minute_per_key)
+
+
+DEFAULT_RATES: Final = rates(limits({}, {}))
 
 
 def refusal(standing: Limits, team: str, *, model: str, method: str) -> NotAllowed | None:

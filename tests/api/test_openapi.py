@@ -46,6 +46,8 @@ def test_every_guarded_operation_says_which_scope_it_takes_and_how_it_refuses(do
         if path.startswith("/v1/") and path not in SIGNED:
             assert operation["security"][0]["ApiKey"], f"{method} {path} names no scope"
             assert {"401", "403"} <= operation["responses"].keys(), f"{method} {path} hides its refusals"
+            counted = "429" in operation["responses"] and "ratelimit" in operation["responses"]["429"]["headers"]
+            assert counted or path.endswith("/resolve"), f"{method} {path} does not say how often it may be asked"
 
 
 def test_every_refusal_before_and_behind_a_route_is_told(document: dict[str, Any]) -> None:

@@ -32,7 +32,10 @@ def test_a_limit_is_the_teams_else_the_platforms_else_the_default() -> None:
         "allowed_models": ("unlimited", "default"), "allowed_methods": ("unlimited", "default"),
         "concurrent_jobs": ("unlimited", "default"), "jobs_per_day": (3, "team"), "weight": ("2", "platform"),
         "approval_above": ("unlimited", "default"), "storage_bytes": ("unlimited", "default"),
-        "retention_days": ("unlimited", "default"), "training_tokens_per_month": ("unlimited", "default"),
+        "retention_days": ("unlimited", "default"),
+        "training_tokens_per_month": ("unlimited", "default"),
+        "requests_per_minute": ("unlimited", "default"),
+        "requests_per_minute_per_key": (6000, "default"),
     }  # fmt: skip
 
 
@@ -207,6 +210,8 @@ def test_a_team_sees_its_limits_and_whose_word_they_are(team: Team, platform_wor
         "approval_above": {"from": "team", "value": "50.00"},
         "storage_bytes": {"from": "default", "value": "unlimited", "used": 0, "resets_at": None},
         "retention_days": {"from": "default", "value": "unlimited"},
+        "requests_per_minute": {"from": "default", "value": "unlimited"},
+        "requests_per_minute_per_key": {"from": "default", "value": 6000},
     }  # fmt: skip
     assert (seen["jobs_per_day"]["value"], seen["jobs_per_day"]["used"]) == ("unlimited", 0)
 

@@ -156,6 +156,7 @@ OWN: Final[dict[str, list[str]]] = {
         f"/v1/jobs?state=succeeded&model={BASE_MODEL}",
     ],
     "GET /v1/models": ["/v1/models?limit=100", "/v1/models?after={model_id}"],
+    "GET /v1/quota": ["/v1/quota", "/v1/quota?team={own_team}"],
     "GET /v1/budget-requests": ["/v1/budget-requests?limit=100", "/v1/budget-requests?after={breq_id}"],
     "GET /v1/attention": ["/v1/attention"],
     "GET /v1/strays": ["/v1/strays"],

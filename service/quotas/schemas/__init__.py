@@ -2,6 +2,7 @@
 
 from service.quotas.schemas.budgets import BudgetSet, BudgetView, PlatformBudgetView
 from service.quotas.schemas.limits import LimitsSet, LimitsView
+from service.quotas.schemas.quota import QuotaLine, QuotaView
 from service.quotas.schemas.requests import (
     BudgetAsk,
     BudgetDecline,
@@ -13,5 +14,5 @@ from service.quotas.schemas.requests import (
 
 __all__ = [
     "BudgetAsk", "BudgetDecline", "BudgetGrant", "BudgetRequestView", "BudgetSet", "BudgetView", "GrantView",
-    "LimitsSet", "LimitsView", "PlatformBudgetView", "RequestState",
+    "LimitsSet", "LimitsView", "PlatformBudgetView", "QuotaLine", "QuotaView", "RequestState",
 ]  # fmt: skip

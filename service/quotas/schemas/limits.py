@@ -65,6 +65,13 @@ class LimitsSet(Body):
         None, description="Tokens trained on in one month of the team's own calendar; a job beyond them is refused."
     )
 
+    requests_per_minute: Annotated[int, Field(strict=True, ge=0, le=10_000_000)] | Unlimited | None = Field(
+        None, description="Requests of all the team's keys in any minute; resolving a model is never counted."
+    )
+    requests_per_minute_per_key: Annotated[int, Field(strict=True, ge=0, le=10_000_000)] | Unlimited | None = Field(
+        None, description="The same of each key."
+    )
+
     def words(self) -> dict[str, Any]:
         """What was given, as JSON."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -101,6 +108,12 @@ class TokensLimit(_InForce):
     resets_at: datetime | None = Field(None, description="When the next month begins.")
 
 
+class RateLimit(_InForce):
+    """How many a minute. Every answer says what is left of it, in its header `RateLimit`."""
+
+    value: int | Unlimited
+
+
 class DaysLimit(_InForce):
     """How long."""
 
@@ -133,6 +146,8 @@ class LimitsView(BaseModel):
     storage_bytes: CountLimit
     retention_days: DaysLimit
     training_tokens_per_month: TokensLimit
+    requests_per_minute: RateLimit
+    requests_per_minute_per_key: RateLimit
     currency: str = Field(money.CURRENCY, description="ISO 4217.")
 
     @classmethod
