@@ -85,6 +85,7 @@ def chosen(session_as_operator: Session, row: Reconciliation, finding: str | Non
 
 def _view(row: Reconciliation, findings: Sequence[Finding]) -> ReconciliationView:
     adjusted = sum((one.adjusted + one.pending for one in findings), money.ZERO)
+    residual = row.billed - row.booked - adjusted
     return ReconciliationView(
         id=show("recon", row.id),
         connection=show("conn", row.connection_id),
@@ -95,7 +96,8 @@ def _view(row: Reconciliation, findings: Sequence[Finding]) -> ReconciliationVie
         billed=row.billed,
         booked=row.booked,
         adjusted=adjusted,
-        residual=row.billed - row.booked - adjusted,
+        residual=residual,
+        rounding=residual - sum((left_of(one) for one in findings), money.ZERO),
         outside=row.outside,
         causes=sorted({Cause(one.cause) for one in findings if is_open(one)}),
         checked_at=row.checked_at,

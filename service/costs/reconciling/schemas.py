@@ -46,7 +46,12 @@ class ReconciliationView(BaseModel):
     billed: money.Amount = Field(description="For training and for inference on tuned models, and what we do not know.")
     booked: money.Amount = Field(description="In the ledger.")
     adjusted: money.Amount = Field(description="Booked about the difference since.")
-    residual: money.Amount = Field(description="`billed` less `booked` less `adjusted`: the sum of what is left.")
+    residual: money.Amount = Field(
+        description="`billed` less `booked` less `adjusted`: what is left of all findings, and `rounding`."
+    )
+    rounding: money.Amount = Field(
+        description="Of lines that match: amounts come as floats, rounded by the provider. At most `tolerance` a line."
+    )
     outside: money.Amount = Field(description="Billed for base models, which this ledger does not keep.")
     causes: list[Cause] = Field(description="Of what is open, each once.")
     tolerance: money.Amount = Field(TOLERANCE, description="A line whose sides differ by no more matches: USD.")
