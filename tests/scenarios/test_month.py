@@ -1,7 +1,10 @@
 """A month of twenty teams as finance sees it: every report of it is the same money, and so is the provider's bill."""
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
 from typing import Any
@@ -14,6 +17,7 @@ from service.cli.local import LocalStack
 from service.kit import clock
 from service.kit.db import read_only
 from service.kit.identity import CLI
+from service.kit.ids import show
 from service.tenants import Role
 from tests.scenarios.month import TEAMS, Month, Planted, a_month, last_month
 from tests.stack import Client
@@ -23,6 +27,20 @@ KEYS = (
     "team", "cost_center", "product", "environment", "provider", "base_model", "model", "job", "meter", "day", "month",
 )  # fmt: skip
 MEASURES = ("estimated", "accrued", "settled", "adjusted", "cost")
+
+
+BUDGETS_AND_LEDGER = """
+    SELECT team_id, month, spent, reserved, booked, held FROM budget_months
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount), 0) AS booked FROM ledger_entries e
+        WHERE e.team_id = budget_months.team_id AND e.budget_month = month
+    ) l ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount), 0) AS held FROM reservations r
+        WHERE r.team_id = budget_months.team_id AND r.month = budget_months.month AND state = 'held'
+    ) h ON true
+    WHERE spent <> booked OR reserved <> held
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +111,53 @@ def test_a_stopped_jobs_amount_is_settled_once_the_bill_agrees(finance: Client, 
     total = report(finance, month, "team")["total"]
     assert Decimal(total["accrued"]) == sum(one.amount for one in worked_out if (one[0], one[1]) in drifted)
     assert Decimal(total["accrued"]) + Decimal(total["settled"]) == Decimal(total["cost"])
+
+
+def focus(finance: Client, period: str) -> list[dict[str, str]]:
+    answer = finance.get(f"/v1/costs/focus/cost-and-usage?period={period}")
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_focus_rows_add_up_to_the_report_by_team_and_by_day(finance: Client, month: Month) -> None:
+    rows = focus(finance, f"{month.first:%Y-%m}")
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == booked(month)
+    for key, column in (("team", "SubAccountId"), ("day", "ChargePeriodStart")):
+        of_focus, of_report = defaultdict[str, Decimal](Decimal), dict[str, Decimal]()
+        for row in rows:
+            of_focus[row[column].removesuffix("T00:00:00Z")] += Decimal(row["BilledCost"])
+        for row in report(finance, month, key)["rows"]:
+            of_report[row[key] or ""] = Decimal(row["cost"])
+        assert sorted(of_focus.values()) == sorted(of_report.values())
+    names = {row["SubAccountName"] for row in rows if row["SubAccountId"] == show("team", month.teams[1].id)}
+    assert names <= {"Team 1", "Renamed"}
+    assert not [row for row in rows if row["ChargeClass"]]
+
+
+def test_a_closed_month_stays_as_it_is_and_corrections_count_in_the_open_one(finance: Client, month: Month) -> None:
+    period, now = f"{month.first:%Y-%m}", f"{clock.now():%Y-%m}"
+    closed = finance.post(f"/v1/billing-periods/{period}/close")
+    assert (closed.status_code, closed.json()["state"]) == (200, "closed"), closed.text
+    path = f"/v1/costs?period={period}&group_by=team,base_model,meter"
+    before, of_focus = finance.get(path), focus(finance, period)
+    entry = finance.get(f"/v1/costs/entries?period={period}&limit=1&meter=training_tokens").json()["data"][0]
+    wrong = {"corrects": entry["id"], "amount": "-0.001", "reason": "Billed for an epoch too many."}
+    adjusted = finance.post("/v1/costs/adjustments", wrong)
+    assert (adjusted.status_code, adjusted.json()["posted_on"][:7]) == (201, now), adjusted.text
+    after = finance.get(path)
+    assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+    assert focus(finance, period) == of_focus
+    assert finance.get(path, headers={"If-None-Match": before.headers["etag"]}).status_code == 304
+    assert finance.get(f"/v1/billing-periods/{period}/verify").json()["intact"] is True
+    (correction,) = focus(finance, now)
+    assert (correction["ChargeClass"], correction["BilledCost"]) == ("Correction", "-0.001")
+    assert correction["BillingPeriodStart"] == f"{now}-01T00:00:00Z"
+    assert correction["x_CorrectedEntryId"] == entry["id"]
+    both = finance.get(
+        f"/v1/costs?start={month.first}&end={clock.now().date() + timedelta(days=1)}&group_by=month"
+    ).json()
+    assert [row["cost"] for row in both["rows"]] == [before.json()["total"]["cost"], "-0.001"]
+    with read_only(CLI) as session:
+        assert session.scalar(text("SELECT sum(amount) FROM ledger_entries")) == Decimal(both["total"]["cost"])
+        wrong_budgets = session.execute(text(BUDGETS_AND_LEDGER)).all()
+    assert wrong_budgets == []
