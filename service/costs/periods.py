@@ -1,10 +1,11 @@
 """Billing periods: calendar months in UTC, which finance closes one after the other and can reopen, latest first."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -12,6 +13,7 @@ from service import audit, quotas
 from service.costs import posting, sealing
 from service.costs.errors import EarlierPeriodOpen, LaterPeriodClosed, PeriodIsOpen, PeriodNotOver
 from service.costs.models import BillingPeriod, LedgerEntry, PeriodSeal
+from service.costs.reconciling.models import Reconciliation
 from service.costs.rules import Period
 from service.costs.schemas import PeriodView, PeriodWarning, SealView
 from service.kit.identity import Actor
@@ -25,6 +27,7 @@ _BOUNDS: Final = select(
 _SAYS: Final = {
     "held": "{count} jobs of that month still hold money: what they cost counts when they end",
     "accrued": "{count} entries are our own reckoning that the provider has not confirmed",
+    "unreconciled": "the entries of {count} days have not been found to match the provider's bill",
 }
 
 
@@ -181,9 +184,23 @@ def _warnings(session: Session, period: Period) -> list[PeriodWarning]:
         *_in(period), LedgerEntry.accrued, LedgerEntry.corrects.is_(None), ~confirmed
     )
     jobs = select(func.count(), func.coalesce(func.sum(held.c.amount), 0)).select_from(held)
-    found = {code: session.execute(query).one() for code, query in (("held", jobs), ("accrued", accrued))}
+    queries = {"held": jobs, "accrued": accrued, "unreconciled": _unreconciled(period)}
+    found = {code: session.execute(query).one() for code, query in queries.items()}
     return [
         PeriodWarning(code=code, message=_SAYS[code].format(count=count), count=count, amount=amount)
         for code, (count, amount) in found.items()
         if count
     ]
+
+
+def _unreconciled(period: Period) -> Select[int, Decimal]:
+    """Days of accounts that were not compared with the provider's bill, or differ from it; and their entries' sum."""
+    account = (Reconciliation.connection_id == LedgerEntry.connection_id, Reconciliation.day == LedgerEntry.posted_on)
+    days = (
+        select(func.sum(LedgerEntry.amount).label("amount"))
+        .where(*_in(period), LedgerEntry.connection_id.is_not(None))
+        .where(~exists().where(*account, Reconciliation.state == "matched"))
+        .group_by(LedgerEntry.connection_id, LedgerEntry.posted_on)
+        .subquery()
+    )
+    return select(func.count(), func.coalesce(func.sum(days.c.amount), 0)).select_from(days)

@@ -115,7 +115,7 @@ class SealView(BaseModel):
 class PeriodWarning(BaseModel):
     """Something that is not finished in a month. It does not stop the closing."""
 
-    code: Literal["held", "accrued"]
+    code: Literal["held", "accrued", "unreconciled"]
     message: str
     count: int
     amount: money.Amount

@@ -52,11 +52,12 @@ def tamper(stack: LocalStack, *statements: LiteralString, **values: object) -> N
 
 
 def wipe(stack: LocalStack) -> None:
-    """Open all months again and take every entry out of them."""
+    """Open all months again, take every entry out of them and let nothing be held."""
     tamper(
         stack,
         "DELETE FROM sealed_days",
         "DELETE FROM period_seals",
         "DELETE FROM billing_periods",
         "DELETE FROM ledger_entries",
+        "DELETE FROM reservations",
     )
