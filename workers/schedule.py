@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from service import connections, costs, datasets, jobs, registry
+from service import connections, costs, datasets, jobs, quotas, registry
 from service.connections import flows as connection_flows
 from service.costs import flows as cost_flows
 from service.datasets import flows as dataset_flows
 from service.jobs import flows as job_flows
-from service.kit import idempotency, ticks, work
+from service.kit import clock, idempotency, ticks, work
 from service.kit.db import unit_of_work
 from service.kit.identity import SYSTEM, WORKER
 from service.kit.settings import settings
@@ -49,6 +49,12 @@ def fold_costs() -> None:
             more = costs.fold(session, through)
 
 
+def take_back_grants() -> None:
+    """Take granted budget that has expired out of the months it was in, and tell what that reaches."""
+    with unit_of_work(SYSTEM) as session:
+        quotas.take_back_grants(session, clock.now())
+
+
 TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "idempotency.purge": (3600.0, purge_idempotency_keys),
     "connections.purge_webhooks": (3600.0, purge_provider_webhooks),
@@ -58,6 +64,8 @@ TICKS: Final[dict[str, tuple[float, Callable[[], None]]]] = {
     "datasets.retain": (3600.0, dataset_flows.retain),
     "jobs.wake_erased": (settings().erase_copies_seconds, job_flows.wake_erased),
     "jobs.janitor": (settings().janitor_seconds, job_flows.sweep_jobs),
+    "jobs.sweep_reservations": (settings().janitor_seconds, job_flows.sweep_reservations),
+    "quotas.take_back_grants": (60.0, take_back_grants),
     "costs.reconcile": (settings().costs_seconds, cost_flows.reconcile),
     "costs.read_usage": (settings().usage_seconds, cost_flows.read_usage),
     "jobs.sweep_orphans": (86_400.0, job_flows.sweep_orphans),

@@ -59,20 +59,7 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
     else:
         quantity, accrued = _tokens_trained(session, job)
         job.trained_tokens = quantity
-    job.cost = costs.charge_training(
-        session,
-        tenants.team(session, job.team_id),
-        job_id=job.id,
-        connection_id=job.connection_id,
-        provider=job.provider,
-        provider_job_id=job.provider_job_id or "",
-        base_model=job.base_model,
-        model=job.fine_tuned_model,
-        price=price,
-        quantity=quantity,
-        at=at,
-        accrued=accrued,
-    )
+    charge(session, job, quantity, at, accrued=accrued)
     job.finished_at = at
     if state == State.SUCCEEDED and job.register_name and job.fine_tuned_model:
         version = register(
@@ -84,6 +71,24 @@ def end_at_provider(session: Session, job: Job, state: State, message: str, at: 
     datasets.release(session, job.team_id, job.id)
     work.finish(job)
     work.wake(job)  # what came out of it is still to be collected
+
+
+def charge(session: Session, job: Job, quantity: int, at: datetime, *, accrued: bool) -> None:
+    """Book what the provider's job comes to, in tokens or seconds, and settle what is held for it; once."""
+    job.cost = costs.charge_training(
+        session,
+        tenants.team(session, job.team_id),
+        job_id=job.id,
+        connection_id=job.connection_id,
+        provider=job.provider,
+        provider_job_id=job.provider_job_id or "",
+        base_model=job.base_model,
+        model=job.fine_tuned_model,
+        price=catalog.price_by_id(session, frozen(job.price_id)),
+        quantity=quantity,
+        at=at,
+        accrued=accrued,
+    )
 
 
 def register(

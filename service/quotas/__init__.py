@@ -37,12 +37,16 @@ from service.quotas.errors import (
     TrainingMethodNotAllowed,
     TrainingTokensReached,
 )
+from service.quotas.months import take_back_grants
 from service.quotas.overview import quota
 from service.quotas.queries import (
+    HeldJob,
     budget,
     check_job,
     check_storage,
+    held_for,
     held_in,
+    held_jobs,
     limits,
     platform_budget,
     rates,
@@ -77,12 +81,12 @@ from service.quotas.setting import set_budget, set_platform_budget, set_platform
 __all__ = [
     "DEFAULT_RATES", "BudgetAsk", "BudgetDecline", "BudgetExceeded", "BudgetGrant", "BudgetIsUnlimited",
     "BudgetRequestDecided", "BudgetRequestExpired", "BudgetRequestNotFound", "BudgetRequestView", "BudgetSet",
-    "BudgetView", "GrantOutsideMonth", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet", "LimitsView",
-    "ModelNotAllowed", "NotAllowed", "PlatformBudgetView", "QuotaView", "Rates", "RequestState", "Settlement", "Share",
-    "StorageLimitReached", "TrainingMethodNotAllowed", "TrainingTokensReached", "adjust", "approve_budget",
-    "ask_for_budget", "begins_at", "budget", "budget_request", "budget_requests", "change", "check_job",
-    "check_storage", "count_job", "decline_budget", "held_in", "limits", "lock", "lock_storage", "month_of",
-    "next_month", "open_month", "platform_budget", "quota", "rates", "release", "reserve", "set_budget",
-    "set_platform_budget", "set_platform_limits", "set_team_limits", "settle", "shares", "show_limits",
-    "show_platform_limits", "withdraw_budget",
+    "BudgetView", "GrantOutsideMonth", "HeldJob", "JobsDenied", "JobsPerDayReached", "Limits", "LimitsSet",
+    "LimitsView", "ModelNotAllowed", "NotAllowed", "PlatformBudgetView", "QuotaView", "Rates", "RequestState",
+    "Settlement", "Share", "StorageLimitReached", "TrainingMethodNotAllowed", "TrainingTokensReached", "adjust",
+    "approve_budget", "ask_for_budget", "begins_at", "budget", "budget_request", "budget_requests", "change",
+    "check_job", "check_storage", "count_job", "decline_budget", "held_for", "held_in", "held_jobs", "limits", "lock",
+    "lock_storage", "month_of", "next_month", "open_month", "platform_budget", "quota", "rates", "release", "reserve",
+    "set_budget", "set_platform_budget", "set_platform_limits", "set_team_limits", "settle", "shares", "show_limits",
+    "show_platform_limits", "take_back_grants", "withdraw_budget",
 ]  # fmt: skip

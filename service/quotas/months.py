@@ -105,6 +105,13 @@ def take_back(session: Session, team_id: UUID, month: date, at: datetime) -> Non
     tell(session, team_id, month, limit=row.limit_amount, spent=row.spent, at=at)
 
 
+def take_back_grants(session: Session, at: datetime) -> None:
+    """Take back whatever has expired of all teams. Nobody would be granted any of it anyway: see `reserve`."""
+    expired = select(BudgetMonth.team_id, BudgetMonth.month).where(BudgetMonth.grants_until <= at)
+    for team_id, month in session.execute(expired.order_by(BudgetMonth.team_id, BudgetMonth.month)).all():
+        take_back(session, team_id, month, at)
+
+
 def tell(session: Session, team_id: UUID, month: date, *, limit: Decimal | None, spent: Decimal, at: datetime) -> None:
     """Tell each threshold that the month's spending has come to, once for ever: by its row, with the event.
 

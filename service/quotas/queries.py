@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from service.kit import money
@@ -167,6 +167,28 @@ def held_in(months: Sequence[date], team_id: UUID | None) -> Select[UUID, str, s
         Reservation.amount,
     ).where(Reservation.state == "held", Reservation.month.in_(months))
     return held if team_id is None else held.where(Reservation.team_id == team_id)
+
+
+class HeldJob(NamedTuple):
+    """A job that something is held for."""
+
+    team_id: UUID
+    job_id: UUID
+
+
+def held_jobs(session: Session, *, after: HeldJob | None, limit: int) -> list[HeldJob]:
+    """So many jobs of all teams that something is held for, in order of team and job, after that one."""
+    key = tuple_(Reservation.team_id, Reservation.job_id)
+    held = select(Reservation.team_id, Reservation.job_id).where(Reservation.state == "held")
+    if after is not None:
+        held = held.where(key > after)
+    return [HeldJob(*row) for row in session.execute(held.order_by(key).limit(limit))]
+
+
+def held_for(session: Session, team_id: UUID, job_id: UUID) -> Decimal | None:
+    """What is held for the job, for nobody else to change before this transaction ends; None: nothing is."""
+    held = select(Reservation.amount).where(Reservation.team_id == team_id, Reservation.job_id == job_id)
+    return session.scalar(held.where(Reservation.state == "held").with_for_update())
 
 
 def given(session: Session, team_id: UUID | None) -> Given:
