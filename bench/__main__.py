@@ -15,6 +15,7 @@ MODULES: Final = {
     "resolve_vs_bare_route": "bench.resolve",
     "turns_pass_ms": "bench.turns",
     "reserve_vs_bare_update": "bench.reserve",
+    "report_vs_rollup": "bench.report",
     "follow_calls_per_s": "bench.follow",
     "validation_vs_tokenizer": "bench.validation",
     "validation_linearity": "bench.gigabyte",

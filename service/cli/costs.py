@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -13,7 +13,11 @@ from service.kit.identity import CLI
 from service.kit.settings import settings
 from service.kit.tables import WRITERS, Batch, Column
 
-app = typer.Typer(no_args_is_help=True, help="The books: verify closed months, export them as FOCUS.")
+app = typer.Typer(
+    no_args_is_help=True, help="The books: verify closed months, export them as FOCUS, check the sums reports read."
+)
+
+_WHOLE_LEDGER_SECONDS: Final = 3600.0
 
 
 @app.command()
@@ -72,6 +76,27 @@ def _pages(begun: costs.focus.Export) -> Iterator[Batch]:
         yield page.rows
         if (after := page.after) is None:
             return
+
+
+@app.command()
+def check() -> None:
+    """Compare the sums that reports read with the ledger; exit code 1 and the rows that differ. Reads all of it."""
+    with read_only(CLI, seconds=_WHOLE_LEDGER_SECONDS) as session:
+        found = costs.differences(session)
+    for one in found:
+        typer.echo(f"{one.table}\t{one.side}\t{' '.join(f'{name}={value}' for name, value in one.row.items())}")
+    typer.echo(f"{len(found)} rows differ: run `tuneplane costs rebuild`." if found else "The sums are the ledger's.")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the sums that reports read anew from the ledger. Until it is done reports read the old ones."""
+    with unit_of_work(CLI) as session:
+        through = costs.booked_through(session)
+    with unit_of_work(CLI, seconds=_WHOLE_LEDGER_SECONDS) as session:
+        costs.rebuild(session, through)
+    typer.echo(f"Added up, through entry {through}.")
 
 
 def _said(difference: costs.SealDifference | None) -> str:
