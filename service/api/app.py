@@ -21,6 +21,7 @@ from service.api import (
     catalog,
     connections,
     cost_entries,
+    cost_outlook,
     costs,
     dataset_reading,
     dataset_reports,
@@ -61,9 +62,9 @@ ROUTERS = (
     teams.router, me.router, catalog.router, connections.router, budgets.router, budget_requests.router,
     limits.router, quota.router, uploads.router, datasets.router, erasing.router, preparations.router, jobs.router,
     job_actions.router, job_pauses.router, job_results.router, dataset_reading.router, dataset_reports.router,
-    approvals.router, streams.router, costs.router, cost_entries.router, usage.router, adjustments.router,
-    periods.router, models.router, provider_webhooks.router, reconciliation.router, explain.router, attention.router,
-    prices.router, focus.router, health.router,
+    approvals.router, streams.router, costs.router, cost_entries.router, cost_outlook.router, usage.router,
+    adjustments.router, periods.router, models.router, provider_webhooks.router, reconciliation.router,
+    explain.router, attention.router, prices.router, focus.router, health.router,
 )  # fmt: skip
 
 

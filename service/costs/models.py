@@ -58,6 +58,7 @@ class LedgerEntry(Base):
         Index("ix_ledger_entries_posted_on", "posted_on", "id"),
         Index("ix_ledger_entries_team_id_posted_on", "team_id", "posted_on", "id"),
         Index("ix_ledger_entries_job_id", "job_id"),
+        Index("ix_ledger_entries_model", "model", postgresql_where=text("model IS NOT NULL")),
         Index("ix_ledger_entries_recorded_at", "recorded_at", postgresql_using="brin"),
         Index("ix_ledger_entries_corrects", "corrects", postgresql_where=_OF_CORRECTIONS),
     )

@@ -13,13 +13,17 @@ from service.costs.reports.entries import (
     explained,
     recorded_by_now,
 )
+from service.costs.reports.idle import IDLE_DAYS, idle_models
+from service.costs.reports.outlook import OUTLOOK_GROUPS, accuracy, forecast, outlook_group
+from service.costs.reports.outlook_schemas import Accuracy, Forecast, IdleModel
 from service.costs.reports.report import ROWS_MAX, PeriodState, Report, report
 from service.costs.reports.schemas import CostEntry, CostEntryPage, CostReport, ExplainedEntry
 from service.costs.reports.written import as_json, columns, etag, table
 
 __all__ = [
-    "ENTRY_COLUMNS", "MEASURES", "ROWS_MAX", "Asked", "AskedEntries", "CostEntry", "CostEntryPage", "CostReport",
-    "ExplainedEntry", "Filters", "PeriodState", "Place", "Report", "Sort", "Span", "as_json", "as_of", "columns",
-    "cursor_of", "entry_page", "entry_rows", "etag", "explained", "filters", "recorded_by_now",
+    "ENTRY_COLUMNS", "IDLE_DAYS", "MEASURES", "OUTLOOK_GROUPS", "ROWS_MAX", "Accuracy", "Asked", "AskedEntries",
+    "CostEntry", "CostEntryPage", "CostReport", "ExplainedEntry", "Filters", "Forecast", "IdleModel", "PeriodState",
+    "Place", "Report", "Sort", "Span", "accuracy", "as_json", "as_of", "columns", "cursor_of", "entry_page",
+    "entry_rows", "etag", "explained", "filters", "forecast", "idle_models", "outlook_group", "recorded_by_now",
     "report", "sort", "span", "table",
 ]  # fmt: skip

@@ -73,6 +73,11 @@ class Asked:
     sort: Sort = field(default_factory=Sort)
     booked_until: datetime | None = None  # for the further pages of a file: held now all the same
 
+    @property
+    def until(self) -> datetime | None:
+        """Nothing recorded later counts; None: everything does."""
+        return self.as_of or self.booked_until
+
 
 def next_month(month: date) -> date:
     """The first day of the month after that of a first day."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,24 +18,34 @@ from sqlalchemy import (
     collate,
     func,
     literal,
-    or_,
     select,
     text,
     tuple_,
 )
 from sqlalchemy.orm import Session
 
-from service.costs.models import BillingPeriod
 from service.costs.reports import sources
 from service.costs.reports.asked import Asked, Cursor, Span, write_cursor
-from service.costs.rollup import watermark
 from service.kit import ids, money
 
 ROWS_MAX: Final = 50_000
 _MONEY: Final = ("estimated", "reserved", "accrued", "settled", "adjusted", "cost")
-_PLACES: Final = 10
-# A year of many teams sorts and adds up in memory; compiling it would take longer than running it.
-_FOR_REPORTS: Final = text("SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)")
+_ORDER: Final = (*_MONEY, "quantity")
+_NOTHING: Final = money.amount(0)
+_ZEROS_MAX: Final = 8  # of ten places two are always shown
+_FEW: Final = 1_000  # rows whose total Python has sooner than Postgres
+# A year of many teams sorts and adds up in memory; compiling it would take longer than running it. A plan made for any
+# watermark would read the whole ledger for what was booked since.
+_BEGIN: Final = text(
+    """
+    SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+           set_config('plan_cache_mode', 'force_custom_plan', true), through_seq, closed, revision
+    FROM cost_rollup, (
+        SELECT count(*) FILTER (WHERE state = 'closed') AS closed, coalesce(sum(revision), 0) AS revision
+        FROM billing_periods WHERE month BETWEEN :first AND :last
+    ) months
+    """
+)
 
 Value = str | int | None
 
@@ -49,81 +60,109 @@ class PeriodState:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rows of keys and then `MEASURES`, as they are shown; `next` is where to go on."""
+    """Keys and then `MEASURES` as they are shown, column by column: rows may be fifty thousand.
+
+    `next` is where to go on.
+    """
 
     asked: Asked
     period: PeriodState
     currency: str
-    rows: list[tuple[Value, ...]]
+    columns: list[list[Any]]
     total: tuple[Value, ...]
     next: str | None
+
+    @property
+    def rows(self) -> list[tuple[Value, ...]]:
+        """The same row by row."""
+        return list(zip(*self.columns, strict=True))
 
 
 def report(session: Session, asked: Asked, *, after: Cursor | None = None, limit: int = ROWS_MAX) -> Report:
     """A page of rows, and the total of all. Use a `read_only` unit: then everything in it is of one moment."""
-    state = _state(session, asked.span)
+    through, state = _begin(session, asked.span)
     with_held = asked.as_of is None and not state.closed
-    session.execute(_FOR_REPORTS)
-    grouped = _grouped(asked, sources.moved(asked, watermark(session), with_held=with_held).subquery("moved"))
-    total, *found = session.execute(_page(asked, grouped, after, limit)).all()
+    moved = sources.moved(asked, through, with_held=with_held).subquery("moved")
+    grouped = _added_up(asked, moved, asked.group_by).subquery("grouped")
+    found = _tuples(session, _page(asked, grouped, after, limit + 1))
     more, found = len(found) > limit, found[:limit]
-    shown = _shown(asked, [total, *found], with_held=with_held)
+    if after is None and not more and len(found) <= _FEW:
+        total = _total([row[len(asked.group_by) :] for row in found])
+    else:
+        (total,) = _tuples(session, select(*_shown_as(_added_up(asked, moved, ()).subquery("total"), ())))
     return Report(
         asked=asked,
         period=state,
         currency=money.CURRENCY,
-        rows=shown[1:],
-        total=shown[0][len(asked.group_by) :],
+        columns=_shown(asked.group_by, found, with_held=with_held),
+        total=tuple(column[0] for column in _shown((), [total], with_held=with_held)),
         next=write_cursor(_place(asked, found[-1]), asked) if more else None,
     )
 
 
-def _state(session: Session, span: Span) -> PeriodState:
+def _total(amounts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The sum of all rows there are, as Postgres would write it."""
+    *columns, quantities = zip(*amounts, strict=True) if amounts else [()] * len(_ORDER)
+    return (*(f"{sum(map(Decimal, column), _NOTHING):f}" for column in columns), sum(quantities))
+
+
+def _tuples(session: Session, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows as psycopg makes them: of fifty thousand, what SQLAlchemy would wrap them in takes as long as all else."""
+    return list(session.connection().execute(statement).cursor.fetchall())
+
+
+def _begin(session: Session, span: Span) -> tuple[int, PeriodState]:
+    """Prepare the unit for a report; up to which entry the sums reach, and the state of the span."""
     months = span.months
-    closed, revision = session.execute(
-        select(
-            func.count().filter(BillingPeriod.state == "closed"), func.coalesce(func.sum(BillingPeriod.revision), 0)
-        ).where(BillingPeriod.month.in_(months))
-    ).one()
-    return PeriodState(closed == len(months), revision)
+    row = session.execute(_BEGIN, {"first": months[0], "last": months[-1]}).one()
+    return row.through_seq, PeriodState(row.closed == len(months), row.revision)
 
 
-def _grouped(asked: Asked, moved: Subquery) -> Subquery:
-    """A row for each combination of keys that anything belongs to, and one for all."""
-    keys = [moved.c[key] for key in asked.group_by]
-    sums = {name: func.sum(moved.c[name]) for name in sources.SUMS}
-    is_total = func.grouping(keys[0])
-    amounts = [func.coalesce(sums[name], 0).label(name) for name in sources.SUMS if name != "entries"]
-    cost = func.coalesce(sums["accrued"] + sums["settled"] + sums["adjusted"], 0).label("cost")
-    grouped = func.grouping_sets(tuple_(*keys), tuple_())
-    return (
-        select(is_total.label("is_total"), *(cast(key, String).label(key.name) for key in keys), *amounts, cost)
-        .group_by(grouped)
-        .having(or_(sums["entries"] > 0, is_total == 1))
-        .subquery("grouped")
-    )
+def _added_up(asked: Asked, moved: Subquery, keys: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """The measures by these keys; without any, of all."""
+    by = [moved.c[key] for key in keys]
+    sums = {name: func.coalesce(func.sum(moved.c[name]), sources.ZERO) for name in sources.SUMS}
+    cost = (sums["accrued"] + sums["settled"] + sums["adjusted"]).label("cost")
+    amounts = [sums[name].label(name) for name in sources.SUMS if name != "entries"]
+    wanted = select(*(cast(key, String).label(key.name) for key in by), *amounts, cost)
+    if not by:
+        return wanted
+    wanted = wanted.group_by(*by)
+    # Only what is taken away again leaves keys that nothing belongs to.
+    return wanted if asked.until is None else wanted.having(func.sum(moved.c.entries) > 0)
 
 
 def _page(asked: Asked, grouped: Subquery, after: Cursor | None, limit: int) -> Select[*tuple[Any, ...]]:
-    """The total first, then `limit` rows and one more."""
-    order = _order(asked, grouped)
-    keys = [grouped.c[key] for key in asked.group_by]
-    amounts = [cast(grouped.c[name], String).label(name) for name in _MONEY]
-    wanted = select(*keys, *amounts, cast(grouped.c.quantity, BigInteger).label("quantity"))
+    wanted = select(*_shown_as(grouped, asked.group_by))
     if after is not None:
-        wanted = wanted.where(or_(grouped.c.is_total == 1, tuple_(*order) > tuple_(*_bounds(asked, after))))
-    return wanted.order_by(grouped.c.is_total.desc(), *order).limit(limit + 2)
+        wanted = wanted.where(tuple_(*_position(asked, grouped)) > tuple_(*_bounds(asked, after)))
+    return wanted.order_by(*_order(asked, grouped)).limit(limit)
+
+
+def _shown_as(grouped: Subquery, keys: Sequence[str]) -> list[ColumnElement[Any]]:
+    amounts = [cast(grouped.c[name], String).label(name) for name in _MONEY]
+    return [*(grouped.c[key] for key in keys), *amounts, cast(grouped.c.quantity, BigInteger).label("quantity")]
 
 
 def _order(asked: Asked, grouped: Subquery) -> list[ColumnElement[Any]]:
     """By the measure if there is one, then by the keys, null last; every text by its code points."""
-    order: list[ColumnElement[Any]] = []
-    if asked.sort.measure:
-        measure = grouped.c[asked.sort.measure]
-        order.append(-measure if asked.sort.descending else measure)
+    keys = [collate(grouped.c[key], "C").asc().nulls_last() for key in asked.group_by]
+    return [*_by_measure(asked, grouped), *keys]
+
+
+def _by_measure(asked: Asked, grouped: Subquery) -> list[ColumnElement[Any]]:
+    if asked.sort.measure is None:
+        return []
+    measure = grouped.c[asked.sort.measure]
+    return [-measure if asked.sort.descending else measure]
+
+
+def _position(asked: Asked, grouped: Subquery) -> list[ColumnElement[Any]]:
+    """The same order as values that compare, null or not."""
+    position = _by_measure(asked, grouped)
     for key in asked.group_by:
-        order += [grouped.c[key].is_(None), collate(func.coalesce(grouped.c[key], ""), "C")]
-    return order
+        position += [grouped.c[key].is_(None), collate(func.coalesce(grouped.c[key], ""), "C")]
+    return position
 
 
 def _bounds(asked: Asked, after: Cursor) -> list[ColumnElement[Any]]:
@@ -137,28 +176,28 @@ def _bounds(asked: Asked, after: Cursor) -> list[ColumnElement[Any]]:
     return bounds
 
 
-def _place(asked: Asked, row: Any) -> Cursor:
-    keys = tuple(row[: len(asked.group_by)])
-    return keys if asked.sort.measure is None else (str(getattr(row, asked.sort.measure)), *keys)
+def _place(asked: Asked, row: tuple[Any, ...]) -> Cursor:
+    count = len(asked.group_by)
+    measure = asked.sort.measure
+    return row[:count] if measure is None else (str(row[count + _ORDER.index(measure)]), *row[:count])
 
 
-def _shown(asked: Asked, found: list[Any], *, with_held: bool) -> list[tuple[Value, ...]]:
-    """Rows as they are shown. Column by column: a report may have fifty thousand rows."""
-    columns: list[Sequence[Any]] = list(zip(*found, strict=True))
-    for index, key in enumerate(asked.group_by):
-        if key == "month":
+def _shown(keys: Sequence[str], found: list[tuple[Any, ...]], *, with_held: bool) -> list[list[Any]]:
+    """The columns of what was found, as they are shown."""
+    names = (*keys, *_MONEY, "quantity")
+    columns = [list(map(itemgetter(index), found)) for index in range(len(names))]
+    for index, name in enumerate(names):
+        if name == "month":
             columns[index] = [month and month[:7] for month in columns[index]]
-        elif key == "job":
+        elif name == "job":
             columns[index] = [job and ids.show("job", UUID(job)) for job in columns[index]]
-    for index, name in enumerate(_MONEY, len(asked.group_by)):
-        unknown = name == "reserved" and not with_held
-        columns[index] = [None] * len(found) if unknown else [_amount(amount) for amount in columns[index]]
-    return list(zip(*columns, strict=True))
+        elif name == "reserved" and not with_held:
+            columns[index] = [None] * len(found)
+        elif name in _MONEY:
+            columns[index] = _amounts(columns[index])
+    return columns
 
 
-def _amount(amount: str) -> str:
-    """As `money.text` writes it, from Postgres' text of a sum, ten places: a tenth of the time."""
-    if amount[-_PLACES - 1 : -_PLACES] != ".":
-        return money.text(Decimal(amount))
-    short = amount.rstrip("0")
-    return short if len(short) > len(amount) - _PLACES + 2 else amount[: -_PLACES + 2]
+def _amounts(column: Sequence[str]) -> list[str]:
+    """As `money.text` writes them, from Postgres' texts, which have ten places: in a tenth of the time."""
+    return [short if len(short := text.rstrip("0")) > len(text) - _ZEROS_MAX else text[:-_ZEROS_MAX] for text in column]

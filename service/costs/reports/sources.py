@@ -34,10 +34,10 @@ Part = Select[*tuple[Any, ...]]
 Keys = Mapping[str, ColumnElement[Any]]
 
 SUMS: Final = (*ROLLUP_SUMS, "reserved")
-_ZERO: Final = cast(money.ZERO, money.column())
+ZERO: Final = cast(money.ZERO, money.column())
 _NOT_IN_SUMS: Final = {"model", "job"}
 
-_ENTRY_KEYS: Final[Keys] = {
+ENTRY_KEYS: Final[Keys] = {
     "team": LedgerEntry.team_slug.expression,
     "cost_center": LedgerEntry.cost_center.expression,
     "product": LedgerEntry.product.expression,
@@ -50,12 +50,12 @@ _ENTRY_KEYS: Final[Keys] = {
     "day": LedgerEntry.posted_on.expression,
     "month": MONTH_OF_ENTRY,
 }
-_ENTRY_SUMS: Final = {"entries": literal(1), **MEASURES_OF_ENTRY, "reserved": _ZERO}
+_ENTRY_SUMS: Final = {"entries": literal(1), **MEASURES_OF_ENTRY, "reserved": ZERO}
 
 
 def moved(asked: Asked, watermark: int, *, with_held: bool) -> CompoundSelect[*tuple[Any, ...]]:
     """Everything the report adds up, a column for each key and each of `SUMS`. `watermark`: where the kept sums end."""
-    until = asked.as_of or asked.booked_until
+    until = asked.until
     if _NOT_IN_SUMS.isdisjoint({*asked.group_by, *asked.filters}):
         parts = [*_kept(asked), _entries(asked, LedgerEntry.seq > watermark, *_known_by(until))]
         if until is not None:
@@ -72,7 +72,7 @@ def of_entries(span: Span, filters: Filters, team_id: UUID | None) -> list[Colum
         *mine,
         LedgerEntry.posted_on >= span.start,
         LedgerEntry.posted_on < span.end,
-        *_passing(_ENTRY_KEYS, filters),
+        *_passing(ENTRY_KEYS, filters),
     ]
 
 
@@ -92,16 +92,16 @@ def _of_sums(asked: Asked, table: Table, grain: str, span: Span) -> Part:
     month = on if grain == "month" else cast(func.date_trunc("month", on), Date)
     keys = {**table.c, "team": table.c.team_slug, "month": month}
     mine = [] if asked.team_id is None else [table.c.team_id == asked.team_id]
-    return _part(asked, keys, {**table.c, "reserved": _ZERO}, *mine, on >= span.start, on < span.end)
+    return _part(asked, keys, {**table.c, "reserved": ZERO}, *mine, on >= span.start, on < span.end)
 
 
 def _entries(asked: Asked, *conditions: ColumnElement[bool]) -> Part:
-    return _part(asked, _ENTRY_KEYS, _ENTRY_SUMS, *of_entries(asked.span, {}, asked.team_id), *conditions)
+    return _part(asked, ENTRY_KEYS, _ENTRY_SUMS, *of_entries(asked.span, {}, asked.team_id), *conditions)
 
 
 def _taken_away(asked: Asked, *conditions: ColumnElement[bool]) -> Part:
     negative = {name: -amount for name, amount in _ENTRY_SUMS.items()}
-    return _part(asked, _ENTRY_KEYS, negative, *of_entries(asked.span, {}, asked.team_id), *conditions)
+    return _part(asked, ENTRY_KEYS, negative, *of_entries(asked.span, {}, asked.team_id), *conditions)
 
 
 def _known_by(until: datetime | None) -> list[ColumnElement[bool]]:
@@ -123,7 +123,7 @@ def _held(asked: Asked) -> Part:
         "month": held.c.month,
         "provider": text, "model": text, "meter": text, "day": day,
     }  # fmt: skip
-    sums = dict.fromkeys(SUMS, _ZERO) | {"entries": literal(1), "quantity": literal(0), "reserved": held.c.amount}
+    sums = dict.fromkeys(SUMS, ZERO) | {"entries": literal(1), "quantity": literal(0), "reserved": held.c.amount}
     return _part(asked, keys, sums).select_from(held.join(owner, owner.c.id == held.c.team_id))
 
 
