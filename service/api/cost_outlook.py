@@ -9,6 +9,7 @@ from service.api.costs import MayRead, filters, span
 from service.api.errors import problems
 from service.kit import clock
 from service.kit.db import read_only
+from service.kit.identity import SYSTEM
 from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
 from service.kit.settings import settings
 
@@ -46,5 +47,14 @@ def list_idle_models(
 
     Only models of accounts whose usage is read: an account without an admin key says nothing.
     """
-    with read_only(actor, seconds=settings().report_unit_seconds) as session:
-        return costs.reports.idle_models(session, team_id=actor.team_id, days=days, after=after, limit=limit)
+    idle, place = list[costs.reports.OldModel](), after
+    while len(idle) <= limit:
+        with read_only(actor) as session:
+            old = costs.reports.old_models(session, team_id=actor.team_id, days=days, after=place)
+        with read_only(SYSTEM) as session:
+            idle += costs.reports.unused(session, old, days=days)
+        if len(old) < costs.reports.MODELS_BATCH:
+            break
+        place = old[-1].model
+    with read_only(actor) as session:
+        return costs.reports.idle_page(session, idle, limit=limit)

@@ -160,6 +160,11 @@ OWN: Final[dict[str, list[str]]] = {
     "GET /v1/budget-requests": ["/v1/budget-requests?limit=100", "/v1/budget-requests?after={breq_id}"],
     "GET /v1/attention": ["/v1/attention"],
     "GET /v1/strays": ["/v1/strays"],
+    "GET /v1/costs/forecast": [
+        "/v1/costs/forecast",
+        "/v1/costs/forecast?group_by=product&start=2020-01-01&end=2040-01-01",
+    ],
+    "GET /v1/costs/accuracy": ["/v1/costs/accuracy", "/v1/costs/accuracy?group_by=cost_center"],
     "GET /v1/costs/entries": [
         "/v1/costs/entries?limit=100",
         "/v1/costs/entries?format=csv",
@@ -177,6 +182,7 @@ OWN: Final[dict[str, list[str]]] = {
 """Lists and reports: whatever they are asked for, they speak of the caller's own team only."""
 
 EVERYBODYS: Final = {
+    "GET /v1/costs/idle-models": "needs usage that was read; tests/costs/test_outlook.py has two teams and it",
     "POST /v1/teams": "an operator's; it names no team there is",
     "POST /v1/datasets": "makes something of one's own; see test_the_same_bytes_in_two_teams_are_two_datasets",
     "POST /v1/budget-requests": "makes something of one's own",

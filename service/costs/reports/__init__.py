@@ -13,7 +13,7 @@ from service.costs.reports.entries import (
     explained,
     recorded_by_now,
 )
-from service.costs.reports.idle import IDLE_DAYS, idle_models
+from service.costs.reports.idle import IDLE_DAYS, MODELS_BATCH, OldModel, idle_page, old_models, unused
 from service.costs.reports.outlook import OUTLOOK_GROUPS, accuracy, forecast, outlook_group
 from service.costs.reports.outlook_schemas import Accuracy, Forecast, IdleModel
 from service.costs.reports.report import ROWS_MAX, PeriodState, Report, report
@@ -21,9 +21,9 @@ from service.costs.reports.schemas import CostEntry, CostEntryPage, CostReport, 
 from service.costs.reports.written import as_json, columns, etag, table
 
 __all__ = [
-    "ENTRY_COLUMNS", "IDLE_DAYS", "MEASURES", "OUTLOOK_GROUPS", "ROWS_MAX", "Accuracy", "Asked", "AskedEntries",
-    "CostEntry", "CostEntryPage", "CostReport", "ExplainedEntry", "Filters", "Forecast", "IdleModel", "PeriodState",
-    "Place", "Report", "Sort", "Span", "accuracy", "as_json", "as_of", "columns", "cursor_of", "entry_page",
-    "entry_rows", "etag", "explained", "filters", "forecast", "idle_models", "outlook_group", "recorded_by_now",
-    "report", "sort", "span", "table",
+    "ENTRY_COLUMNS", "IDLE_DAYS", "MEASURES", "MODELS_BATCH", "OUTLOOK_GROUPS", "ROWS_MAX", "Accuracy", "Asked",
+    "AskedEntries", "CostEntry", "CostEntryPage", "CostReport", "ExplainedEntry", "Filters", "Forecast", "IdleModel",
+    "OldModel", "PeriodState", "Place", "Report", "Sort", "Span", "accuracy", "as_json", "as_of", "columns",
+    "cursor_of", "entry_page", "entry_rows", "etag", "explained", "filters", "forecast", "idle_page", "old_models",
+    "outlook_group", "recorded_by_now", "report", "sort", "span", "table", "unused",
 ]  # fmt: skip

@@ -1,10 +1,13 @@
 """Tuned models that nobody uses: to be retired, or never to be trained again."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Date, Select, cast, func, select, tuple_
+from sqlalchemy import Date, cast, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from service import tenants
@@ -15,16 +18,67 @@ from service.kit import ids, money
 from service.kit.pages import Page
 
 IDLE_DAYS: Final = 30
+MODELS_BATCH: Final = 500
 
 
-def idle_models(session: Session, *, team_id: UUID | None, days: int, after: str | None, limit: int) -> Page[IdleModel]:
-    """Models not used for so many days before the day up to which their account's usage was read, by their name.
+@dataclass(frozen=True, slots=True)
+class OldModel:
+    """A tuned model that was made long enough ago to be idle. `through`: its account's usage was read before it."""
 
-    Where usage was never read nothing is said: what nobody has looked at is not idle.
+    team_id: UUID
+    model: str
+    version_id: UUID | None
+    base_model: str
+    created_on: date
+    through: date
+    last_used_on: date | None = None
+
+    @property
+    def idle_days(self) -> int:
+        """How long it had not been used when usage was last read."""
+        return (self.through - (self.last_used_on or self.created_on)).days
+
+
+def old_models(session: Session, *, team_id: UUID | None, days: int, after: str | None) -> list[OldModel]:
+    """The next models by name, `MODELS_BATCH` at most, that existed so many days before their usage was last read.
+
+    Where an account's usage was never read nothing is said: what nobody has looked at is not idle.
     """
-    found = session.execute(_idle(team_id, days, after).limit(limit + 1)).all()
-    rows = found[:limit]
-    cost = _costs(session, [(row.team_id, row.model) for row in rows])
+    created = cast(func.timezone("UTC", OwnedModel.owned_at), Date)
+    shown = (OwnedModel.team_id, OwnedModel.model, OwnedModel.version_id, OwnedModel.base_model, created)
+    wanted = (
+        select(*shown, cast(ProviderReading.through, Date))
+        .join(ProviderReading, ProviderReading.connection_id == OwnedModel.connection_id)
+        .where(ProviderReading.what == "usage", ProviderReading.through - created >= days)
+        .order_by(OwnedModel.model, OwnedModel.team_id)
+        .limit(MODELS_BATCH)
+    )
+    if team_id is not None:
+        wanted = wanted.where(OwnedModel.team_id == team_id)
+    if after is not None:
+        wanted = wanted.where(OwnedModel.model > after)
+    return [OldModel(*row) for row in session.execute(wanted).tuples()]
+
+
+def unused(session_as_operator: Session, models: Sequence[OldModel], *, days: int) -> list[OldModel]:
+    """Those of them that nobody has used for so many days.
+
+    An operator's session: a model that another team's key uses is not idle, and its own team does not see that usage.
+    """
+    used = (
+        select(UsageDay.model, func.max(UsageDay.day))
+        .where(UsageDay.model.in_([one.model for one in models]), UsageDay.quantity > 0)
+        .group_by(UsageDay.model)
+    )
+    last = {row[0]: row[1] for row in session_as_operator.execute(used)}
+    seen = (replace(one, last_used_on=last.get(one.model)) for one in models)
+    return [one for one in seen if one.idle_days >= days]
+
+
+def idle_page(session: Session, idle: Sequence[OldModel], *, limit: int) -> Page[IdleModel]:
+    """The first of them, as shown, with what they have cost."""
+    rows = idle[:limit]
+    cost = _costs(session, rows)
     slugs = tenants.slugs(session, {row.team_id for row in rows})
     views = [
         IdleModel(
@@ -36,46 +90,19 @@ def idle_models(session: Session, *, team_id: UUID | None, days: int, after: str
             last_used_on=row.last_used_on,
             usage_read_before=row.through,
             idle_days=row.idle_days,
-            cost=cost.get(row.model, money.ZERO),
+            cost=cost.get((row.team_id, row.model), money.ZERO),
             currency=money.CURRENCY,
         )
         for row in rows
     ]
     first, last = (views[0].id, views[-1].id) if views else (None, None)
-    return Page[IdleModel](data=views, has_more=len(found) > limit, first_id=first, last_id=last)
+    return Page[IdleModel](data=views, has_more=len(idle) > limit, first_id=first, last_id=last)
 
 
-def _idle(team_id: UUID | None, days: int, after: str | None) -> Select[*tuple[Any, ...]]:
-    used = (
-        select(func.max(UsageDay.day))
-        .where(UsageDay.model == OwnedModel.model, UsageDay.quantity > 0)
-        .scalar_subquery()
+def _costs(session: Session, models: Sequence[OldModel]) -> dict[tuple[UUID | None, str | None], Decimal]:
+    """All that was booked for these models."""
+    whose = (LedgerEntry.team_id, LedgerEntry.model)
+    of = select(*whose, func.sum(LedgerEntry.amount)).where(
+        tuple_(*whose).in_([(one.team_id, one.model) for one in models])
     )
-    created = cast(func.timezone("UTC", OwnedModel.owned_at), Date)
-    idle = ProviderReading.through - func.coalesce(used, created)
-    wanted = (
-        select(
-            OwnedModel.team_id,
-            OwnedModel.model,
-            OwnedModel.version_id,
-            OwnedModel.base_model,
-            created.label("created_on"),
-            used.label("last_used_on"),
-            ProviderReading.through,
-            idle.label("idle_days"),
-        )
-        .join(ProviderReading, ProviderReading.connection_id == OwnedModel.connection_id)
-        .where(ProviderReading.what == "usage", ProviderReading.through.is_not(None), idle >= days)
-        .order_by(OwnedModel.model, OwnedModel.team_id)
-    )
-    if team_id is not None:
-        wanted = wanted.where(OwnedModel.team_id == team_id)
-    return wanted if after is None else wanted.where(OwnedModel.model > after)
-
-
-def _costs(session: Session, models: Sequence[tuple[UUID, str]]) -> dict[str, Any]:
-    """All that was booked for these models, by their name."""
-    of = select(LedgerEntry.model, func.sum(LedgerEntry.amount)).where(
-        tuple_(LedgerEntry.team_id, LedgerEntry.model).in_(models)
-    )
-    return {row[0] or "": row[1] for row in session.execute(of.group_by(LedgerEntry.model))} if models else {}
+    return {(row[0], row[1]): row[2] for row in session.execute(of.group_by(*whose))} if models else {}

@@ -7,12 +7,14 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "idle_models"
-down_revision: str | None = "archived_teams"
+down_revision: str | None = "billed_accounts"
 
 
 def upgrade() -> None:
     """Of a reading teams see the day it reached, not what the provider said."""
-    op.create_index("ix_ledger_entries_model", "ledger_entries", ["model"], postgresql_where=sa.text("model IS NOT NULL"))
+    op.create_index(
+        "ix_ledger_entries_model", "ledger_entries", ["model"], postgresql_where=sa.text("model IS NOT NULL")
+    )
     op.execute("GRANT SELECT ON owned_models TO tp_finance")
     op.execute("CREATE POLICY tp_finance ON owned_models TO tp_finance USING (true) WITH CHECK (true)")
     op.execute("GRANT SELECT (connection_id, what, through) ON provider_readings TO tp_team")
