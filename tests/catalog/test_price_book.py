@@ -3,9 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -200,6 +202,20 @@ def test_what_is_exported_can_be_imported(finance: Client, reader: Team) -> None
     assert upload(finance, answer.text).json() == {
         "object": "price_import", "dry_run": False, "added": 0, "unchanged": len(rows),
     }  # fmt: skip
+
+
+def test_of_many_who_set_a_price_for_one_instant_one_is_heard(finance: Client, reader: Team) -> None:
+    start, gate = to_come(), Barrier(6)
+
+    def tell(number: int) -> int:
+        gate.wait()
+        return finance.post(PATH, ROW | {"tier": "race", "amount": f"{number}", "effective_from": start}).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(tell, range(1, 7)))
+    assert sorted(statuses) == [201, *[409] * 5]
+    (kept,) = prices(reader.viewer, f"tier=race&at={start}")
+    assert kept["amount"] == f"{statuses.index(201) + 1}.00"
 
 
 def test_prices_are_paged_without_gap_or_repetition(reader: Team) -> None:

@@ -180,6 +180,24 @@ def test_whoever_books_while_it_is_closed_books_in_the_next_month() -> None:
     assert close("2026-10").entries == 0
 
 
+def test_an_adjustment_under_way_is_waited_for_and_the_next_one_counts_later() -> None:
+    team = a_funded_team(at=AUGUST)
+    spend(team, 1_000_000, at=OCTOBER)
+    (entry,) = ledger(team)
+    wanted = costs.Adjustment(amount=Decimal(-1), reason="x", ext_ref=f"test:{entry['id']}", corrects=entry["id"])
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work(acting_for(team)) as session:
+            first = costs.adjust(session, acting_for(team), team, wanted, at=AFTER)
+            closing = pool.submit(close, "2026-10")
+            wait_until_blocked(closing)
+        assert closing.result(timeout=5).total == 2
+    assert (first.posted_on, first.budget_month) == (OCTOBER.date(), "2026-10")
+    again = adjust(team, "-1", corrects=entry["id"], ext_ref=wanted.ext_ref, reason="x", at=AFTER)
+    assert again == first
+    later = adjust(team, "-1", corrects=entry["id"], at=AFTER)
+    assert (later.posted_on, later.budget_month) == (AFTER.date(), "2026-11")
+
+
 def test_many_closers_make_one_seal_while_others_book() -> None:
     team, start = a_funded_team("100000", at=AUGUST), Barrier(8)
     jobs = [hold(team, "10", at=OCTOBER) for _ in range(4)]

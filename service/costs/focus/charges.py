@@ -61,7 +61,7 @@ def vendor(provider: str) -> Vendor:
 
 @dataclass(frozen=True)
 class Charge:
-    """One row. `tier` is of the price it was reckoned with."""
+    """One row: `entry` has the columns of one of the ledger, `tier` is of the price it was reckoned with."""
 
     entry: "LedgerEntry"
     account: BilledAccount | None

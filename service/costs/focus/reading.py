@@ -46,14 +46,14 @@ def begin(session: Session, period: Period, version: Version) -> Export:
 def page(session: Session, export: Export, after: tuple[date, UUID] | None, *, limit: int = ROWS) -> Page:
     """The next entries in the order of their days."""
     place = (LedgerEntry.posted_on, LedgerEntry.id)
-    found = select(LedgerEntry).where(
+    found = select(LedgerEntry.__table__).where(
         LedgerEntry.posted_on >= export.period.start.date(),
         LedgerEntry.posted_on < export.period.end.date(),
         LedgerEntry.seq <= export.through,
     )
     if after is not None:
         found = found.where(tuple_(*place) > after)
-    entries = session.scalars(found.order_by(*place).limit(limit)).all()
+    entries = session.execute(found.order_by(*place).limit(limit)).all()
     rows = [_row(session, export, entry) for entry in entries]
     last = (entries[-1].posted_on, entries[-1].id) if len(entries) == limit else None
     return Page(rows, last)
@@ -82,7 +82,7 @@ def _billing_period(month: date, issuer: str, updated: datetime, through: date |
     return [period.start, period.start, period.end, last, status, issuer]
 
 
-def _row(session: Session, export: Export, entry: LedgerEntry) -> list[Any]:
+def _row(session: Session, export: Export, entry: Any) -> list[Any]:
     tier = None
     if entry.price_id is not None:
         if entry.price_id not in export.tiers:
