@@ -1,11 +1,14 @@
 """The cost report over HTTP: JSON for programs, CSV for spreadsheets."""
 
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pandas as pd
 import pytest
+from python_calamine import CalamineWorkbook
 
 from service import quotas, tenants
 from service.kit import clock
@@ -158,3 +161,50 @@ def test_the_report_agrees_with_the_budget(make_team: Callable[..., Team]) -> No
     with read_only(CLI) as session:
         budget = quotas.budget(session, known, now)
     assert (Decimal(total["settled"]), Decimal(total["reserved"])) == (budget.spent, budget.held)
+
+
+def test_a_report_that_one_has_already_is_not_sent_again(spender: Team) -> None:
+    first = spender.member.get(PATH)
+    assert first.headers["etag"].startswith('"2031-03.open-')
+    for condition in (first.headers["etag"], f'"x", W/{first.headers["etag"]}', "*"):
+        again = spender.member.get(PATH, headers={"If-None-Match": condition})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    hold(facts(spender), "1", at=MONTH)
+    changed = spender.member.get(PATH, headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
+def test_pages_of_json_are_asked_for_with_next(spender: Team) -> None:
+    path = f"{PATH}&group_by=model&sort=-cost&limit=1"
+    first = spender.member.get(path).json()
+    assert (first["rows"][0]["model"], first["has_more"]) == (None, True)
+    second = spender.member.get(f"{path}&after={first['next']}").json()
+    assert (second["rows"][0]["model"], second["has_more"], second["next"]) == ("ft:a", False, None)
+    assert second["total"] == first["total"]
+    for other in (f"{PATH}&group_by=model", f"{PATH}&group_by=team&sort=-cost"):
+        refused = spender.member.get(f"{other}&after={first['next']}")
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["bnVsbA==", "W10=", "W1sidGVhbSJdLDFd", "W1siIiwgInRlYW0iXSwgIgAiXQ==", "é", "=" * 50]
+)
+def test_no_cursor_is_an_error_of_ours(team: Team, cursor: str) -> None:
+    assert team.viewer.get("/v1/costs", params={"after": cursor}).status_code == 422
+
+
+def test_a_report_is_a_workbook_or_parquet_too(spender: Team) -> None:
+    path = f"{PATH}&group_by=team,day&start=2031-03-01&end=2031-04-02".replace("period=2031-03&", "")
+    workbook = spender.member.get(f"{path}&format=xlsx")
+    assert workbook.headers["content-disposition"] == 'attachment; filename="costs-2031-03-01_2031-04-02.xlsx"'
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(workbook.content)).get_sheet_by_index(0).to_python()
+    parquet = spender.member.get(path, headers={"Accept": "application/vnd.apache.parquet"})
+    table = pd.read_parquet(io.BytesIO(parquet.content))
+    header, *rows = sheet
+    assert header == list(table.columns)
+    assert [row[header.index("day")] for row in rows] == [MONTH.date(), ""]
+    assert list(table["day"]) == [MONTH.date(), None]
+    assert [row[header.index("cost")] for row in rows] == [3.25836, 0]
+    assert table["cost"].sum() == Decimal("3.25836")
+    assert list(table["reserved"]) == [0, Decimal("1.25")]

@@ -7,8 +7,10 @@ from typing import Final
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from service import costs
+from service.cli import costs as command
 from service.kit.db import DatabaseBusy, read_only, unit_of_work
 from service.kit.identity import CLI, SYSTEM
 from service.tenants import TeamFacts
@@ -118,3 +120,16 @@ def test_no_team_sees_the_sums_of_another() -> None:
         with read_only(acting_for(mine)) as session:
             seen = set(session.scalars(text(f"SELECT team_id FROM {table}")))  # noqa: S608
         assert seen == {mine.id}
+
+
+def test_the_command_line_checks_and_mends() -> None:
+    spend(a_funded_team(), 1_000_000, at=AT)
+    fold_costs()
+    run = CliRunner()
+    assert (run.invoke(command.app, ["check"]).exit_code, differences()) == (0, [])
+    with unit_of_work(SYSTEM) as session:
+        session.execute(text("DELETE FROM cost_months"))
+    told = run.invoke(command.app, ["check"])
+    assert (told.exit_code, "cost_months" in told.output, "rebuild" in told.output) == (1, True, True)
+    assert run.invoke(command.app, ["rebuild"]).exit_code == 0
+    assert run.invoke(command.app, ["check"]).exit_code == 0

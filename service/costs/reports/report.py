@@ -41,9 +41,10 @@ _BEGIN: Final = text(
     SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
            set_config('plan_cache_mode', 'force_custom_plan', true), through_seq, closed, revision
     FROM cost_rollup, (
-        SELECT count(*) FILTER (WHERE state = 'closed') AS closed, coalesce(sum(revision), 0) AS revision
-        FROM billing_periods WHERE month BETWEEN :first AND :last
-    ) months
+        SELECT coalesce(bool_or(month >= :last AND state = 'closed'), false) AS closed,
+               coalesce(sum(revision) FILTER (WHERE month BETWEEN :first AND :last), 0) AS revision
+        FROM billing_periods
+    ) periods
     """
 )
 
@@ -52,7 +53,7 @@ Value = str | int | None
 
 @dataclass(frozen=True, slots=True)
 class PeriodState:
-    """Whether all months of a span are closed, and how often months of it have been."""
+    """Whether the books are closed through the span, and how often months of it have been closed."""
 
     closed: bool
     revision: int
@@ -115,7 +116,7 @@ def _begin(session: Session, span: Span) -> tuple[int, PeriodState]:
     """Prepare the unit for a report; up to which entry the sums reach, and the state of the span."""
     months = span.months
     row = session.execute(_BEGIN, {"first": months[0], "last": months[-1]}).one()
-    return row.through_seq, PeriodState(row.closed == len(months), row.revision)
+    return row.through_seq, PeriodState(row.closed, row.revision)  # the books are closed through a month
 
 
 def _added_up(asked: Asked, moved: Subquery, keys: Sequence[str]) -> Select[*tuple[Any, ...]]:
