@@ -82,12 +82,13 @@ async def costs(request: Request) -> Response:
     ]
 
     def results(start: int, end: int) -> list[dict[str, Any]]:
-        return _results([charge for charge in charges if start <= charge.at < end], groups)
+        shown = [charge for charge in charges if start <= charge.at < end]
+        return _results(shown, groups, world.settings.costs_currency)
 
     return Json(page(span, results))
 
 
-def _results(charges: list[Charge], groups: list[str]) -> list[dict[str, Any]]:
+def _results(charges: list[Charge], groups: list[str], currency: str) -> list[dict[str, Any]]:
     sums: dict[tuple[str | None, ...], list[Charge]] = {}
     for charge in charges:
         key = tuple(getattr(charge, name) if name in groups else None for name in GROUPS)
@@ -95,7 +96,7 @@ def _results(charges: list[Charge], groups: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "object": "organization.costs.result",
-            "amount": {"value": float(sum(one.amount for one in found)), "currency": "usd"},
+            "amount": {"value": float(sum(one.amount for one in found)), "currency": currency},
             **dict(zip(GROUPS, key, strict=True)),
             **_quantity(found, told="line_item" in groups),
         }

@@ -29,6 +29,7 @@ class Settings:
     creation_closed_status: int = 403
     winds_down_at: float | None = None
     costs_lag_seconds: float = 0.0
+    costs_currency: str = "usd"
     usage_lag_seconds: float = 0.0
     stopped_jobs_billed: str = "steps"
 
@@ -75,6 +76,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "creation_closed_status": lambda value: value in (400, 403),
     "winds_down_at": _is_moment,
     "costs_lag_seconds": is_amount,
+    "costs_currency": lambda value: isinstance(value, str) and len(value) == 3,
     "usage_lag_seconds": is_amount,
     "stopped_jobs_billed": lambda value: value in ("steps", "nothing"),
 }

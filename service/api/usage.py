@@ -39,10 +39,11 @@ def list_usage(
     unallocated: Annotated[bool, Query(description="Only what belongs to no team, as far as we know.")] = False,
     after: After = None,
     limit: Limit = LIMIT_DEFAULT,
-) -> Page[costs.UsageView]:
+) -> costs.UsagePage:
     """What tuned models were used for in a month, by day, key, model and meter, as the provider tells it a day later.
 
     A team's key sees its own team only. What is `unpriced` is not in the ledger: give the price book its price.
+    `accounts` tells finance how far each has been read, or why it cannot be: `no_admin_key` where nobody has set one.
     """
     with read_only(actor) as session:
         whose = tenants.find_team(session, team, within=actor.team_id).id if team else actor.team_id
@@ -54,7 +55,8 @@ def list_usage(
             state=state,
             is_unallocated=unallocated,
         )
-        return costs.list_usage(session, wanted, after=read("usage", after) if after else None, limit=limit)
+        last = read("usage", after) if after else None
+        return costs.list_usage(session, wanted, after=last, limit=limit, tell_accounts=actor.team_id is None)
 
 
 @router.get("/v1/usage-owners", summary="List owners of usage", responses=problems(401, 403, 404, 422))

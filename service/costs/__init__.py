@@ -25,7 +25,7 @@ from service.costs.metering.commands import remove_owner as remove_usage_owner
 from service.costs.metering.commands import set_owner as set_usage_owner
 from service.costs.metering.queries import UsageFilter, list_usage, readings
 from service.costs.metering.queries import list_owners as list_usage_owners
-from service.costs.metering.schemas import ReadingView, UsageOwnerSet, UsageOwnerView, UsageState, UsageView
+from service.costs.metering.schemas import ReadingView, UsageOwnerSet, UsageOwnerView, UsagePage, UsageState
 from service.costs.periods import close as close_period
 from service.costs.periods import list_periods
 from service.costs.periods import reopen as reopen_period
@@ -56,7 +56,7 @@ __all__ = [
     "BadPeriod", "DayFilter", "DayState", "Difference", "EarlierPeriodOpen", "LaterPeriodClosed", "Period",
     "PeriodIsOpen", "PeriodNotOver", "PeriodView", "ReadingView", "ReconciliationDetail", "ReconciliationPage",
     "Reopen", "SealDifference", "UnknownEntry", "UnknownGroup", "UsageFilter", "UsageOwnerSet", "UsageOwnerView",
-    "UsageState", "UsageView", "Verdict", "adjust", "book_settlement", "booked_through", "charge_training",
+    "UsagePage", "UsageState", "Verdict", "adjust", "book_settlement", "booked_through", "charge_training",
     "claim_settlements", "close_period", "closed_periods", "differences", "focus", "fold", "groups", "list_periods",
     "list_reconciliations", "list_usage", "list_usage_owners", "own_model", "owner_of", "period", "quote", "readings",
     "rebuild", "record_settlement", "release", "remove_usage_owner", "reopen_period", "reports", "seal_closed",

@@ -251,7 +251,20 @@ def test_amounts_that_are_floats_match_to_the_tolerance(organisation: Organisati
     assert told(days(organisation)[nov(4)]) == [("price_drift", TRAINING, None, Decimal("0.00001"))]
 
 
-def test_how_far_the_bill_has_come_is_told(organisation: Organisation, team: TeamFacts) -> None:
+def test_a_bill_in_another_currency_is_not_compared(organisation: Organisation) -> None:
+    billed(organisation, nov(9), 1_000_000)
+    organisation.emulator.tell("/settings", costs_currency="eur")
+    reconcile(AT)
+    assert days(organisation) == {}
+    with read_only(CLI) as session:
+        told = {
+            one.what: one for one in costs.readings(session) if one.connection == show("conn", organisation.connection)
+        }
+    assert told["costs"].unavailable == "other_currency"
+    assert "EUR" in str(told["costs"].message)
+
+
+def test_how_far_the_bill_has_come_is_told(organisation: Organisation) -> None:
     billed(organisation, nov(9), 1)
     reconcile(AT)
     wanted = costs.DayFilter(costs.period("2026-11"))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -19,6 +20,7 @@ from service.tenants import TeamFacts
 from tests.costs.metered import Organisation, a_tuned_model, an_organisation
 from tests.emulator.world import Emulator
 from tests.quotas.factories import MODEL, a_funded_team, figures
+from tests.tenants.factories import acting_for
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -77,6 +79,12 @@ def test_it_is_told_in_parts_and_booked_by_the_difference(organisation: Organisa
     assert (line["quantity"], line["booked"], line["revision"]) == (300, 300, 3)
     assert line["amount"] == sum(entry["amount"] for entry in organisation.entries())
     assert len({entry["ext_ref"] for entry in organisation.entries()}) == 3
+
+
+def test_a_base_that_is_named_by_its_alias_has_the_snapshots_price(organisation: Organisation) -> None:
+    organisation.use(a_tuned_model(base="gpt-4o-mini"), DAY, input_tokens=1_000_000)
+    read_usage(AT)
+    assert [(entry["base_model"], entry["amount"]) for entry in organisation.entries()] == [(MODEL, Decimal("0.3"))]
 
 
 def test_eight_workers_at_once_book_it_once(organisation: Organisation) -> None:
@@ -225,6 +233,18 @@ def test_a_training_charge_and_a_version_tell_whose_the_model_is() -> None:
     with read_only(CLI) as session:
         owned = text("SELECT team_id, base_model FROM owned_models WHERE model = 'ft:of-a-job'")
         assert session.execute(owned).all() == [(team.id, MODEL)]
+
+
+def test_what_a_version_is_used_for_names_it(organisation: Organisation) -> None:
+    from tests.registry.factories import a_version
+
+    team, model = a_funded_team("10"), f"ft:{MODEL}:acme::{uuid4().hex[:8]}"
+    with unit_of_work(acting_for(team)) as session:  # as the job is charged, before its model is registered
+        costs.own_model(session, team.id, model, connection_id=None, base_model=MODEL)
+    version = a_version(team, model=model)
+    organisation.use(model, DAY, input_tokens=100)
+    read_usage(AT)
+    assert [entry["version_id"] for entry in organisation.entries()] == [version.id]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ def test_a_team_sees_its_own_usage_and_finance_all(
         assert first["has_more"]
         rest = reader.get(f"{here}&limit=2&after={first['last_id']}").json()
         assert len(first["data"] + rest["data"]) == 3
+        told = {(one["name"], one["what"]): one["unavailable"] for one in reader.get(here).json()["accounts"]}
+        assert told["default", "usage"] == told["default", "costs"] == "no_admin_key"
+    assert team.viewer.get(USAGE).json()["accounts"] == []
     assert team.viewer.get(f"{USAGE}&team={other.slug}").status_code == 404
     assert finance.get(f"{here}&state=unpriced").json()["data"] == []
     assert finance.get("/v1/costs/usage?period=2026-9").json()["code"] == "bad_period"

@@ -18,6 +18,10 @@ from service.provider.shapes import Credentials
 log = logs.get(__name__)
 
 
+class OtherCurrency(Exception):
+    """The provider bills in another currency than the ledger has: nothing can be compared."""
+
+
 class _KeyGone(Exception):
     """The admin key was taken away meanwhile."""
 
@@ -27,7 +31,7 @@ def asked(account: MeteredAccount, what: str, at: datetime) -> Iterator[Credenti
     """The account's admin credentials; a failure of the provider inside is noted and ends here, till the next tick."""
     try:
         yield _credentials(account)
-    except (ProviderError, SealingError, _KeyGone) as error:
+    except (ProviderError, SealingError, OtherCurrency, _KeyGone) as error:
         log.warning("costs.not_read", connection=str(account.id), what=what, reason=str(error))
         with unit_of_work(SYSTEM) as session:
             commands.note_reading(session, account.id, what, at=at, failure=_failure(error), message=str(error)[:500])
@@ -45,6 +49,8 @@ def _failure(error: Exception) -> Failure:
     match error:
         case _KeyGone():
             return Failure.NO_ADMIN_KEY
+        case OtherCurrency():
+            return Failure.OTHER_CURRENCY
         case SealingError():
             return Failure.KEY_UNREADABLE
         case AccountRefused():

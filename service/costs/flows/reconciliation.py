@@ -6,11 +6,11 @@ from uuid import UUID
 
 from service import connections, tenants
 from service.connections import MeteredAccount
-from service.costs.flows.reading import asked, days_to_read
+from service.costs.flows.reading import OtherCurrency, asked, days_to_read
 from service.costs.metering.commands import note_reading
 from service.costs.metering.queries import midnight
 from service.costs.reconciling import commands, confirming
-from service.kit import clock
+from service.kit import clock, money
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import SYSTEM, WORKER, worker_for
 from service.kit.settings import settings
@@ -37,9 +37,11 @@ def _read(account: MeteredAccount, at: datetime) -> date | None:
     """Keep the bill as it is told now; the first day that was asked for, or None where there was no answer."""
     until = at.astimezone(UTC).date()
     with asked(account, "costs", at) as credentials:
-        since = min(_first_day(account, until), until - timedelta(days=settings().costs_days_again))
+        since = _first_day(account, until)
         projects = [account.project] if account.project else []
         told = gateway.daily_costs(credentials, since=since, until=until, projects=projects)
+        if currencies := {one.currency for one in told} - {money.CURRENCY}:
+            raise OtherCurrency(f"the provider bills in {', '.join(sorted(currencies))}")
         with unit_of_work(SYSTEM) as session:
             commands.take(session, account, told, since=since, until=until, at=at)
             newest = max((one.day for one in told), default=None)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -50,23 +50,28 @@ def take(session_as_operator: Session, account: MeteredAccount, told: Sequence[R
     """
     session = session_as_operator
     owners = queries.owners(session, account.id, {one.model for one in told})
-    is_ours = cache(lambda project, day: not _is_anothers(session, account, project, day))
+    snapshots = {name: one.id for one in catalog.offered(session, account.provider).values() for name in one.aliases}
+    anothers: set[tuple[str, date]] = set()
     kept: dict[tuple[object, ...], UsageDay] = {}
     if told:
         days = (min(one.day for one in told), max(one.day for one in told))
+        anothers = _anothers(session, account, *days)
         found = select(UsageDay).where(UsageDay.connection_id == account.id, UsageDay.day.between(*days))
         posting.share_ledger(session)  # before the rows: moving what was nobody's books
         kept = {_key(row): row for row in session.scalars(found.order_by(UsageDay.id).with_for_update())}
     for one in combined(told):
         base = owners.base_of(one.model)
-        if base is not None and is_ours(one.project or "", one.day):
-            for row in _lines(account, one, base):
+        if base is not None and (one.project or "", one.day) not in anothers:
+            for row in _lines(account, one, snapshots.get(base, base)):
                 _keep(session, kept.setdefault(_key(row), row), row, owners, at)
 
 
-def _is_anothers(session: Session, account: MeteredAccount, project: str, day: date) -> bool:
-    of_another = (UsageDay.connection_id != account.id, UsageDay.provider == account.provider)
-    return bool(session.scalar(select(exists().where(*of_another, UsageDay.project == project, UsageDay.day == day))))
+def _anothers(session: Session, account: MeteredAccount, first: date, last: date) -> set[tuple[str, date]]:
+    """Projects and days of which another account has told."""
+    told = select(UsageDay.project, UsageDay.day).where(
+        UsageDay.connection_id != account.id, UsageDay.project != "", UsageDay.day.between(first, last)
+    )
+    return {(project, day) for project, day in session.execute(told.distinct())}
 
 
 def _key(row: UsageDay) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service import connections, tenants
 from service.costs.metering.models import OwnedModel, ProviderReading, UsageDay, UsageOwner
 from service.costs.metering.rules import Failure, Made, Owner, Owners
-from service.costs.metering.schemas import ReadingView, UsageOwnerView, UsageState, UsageView
+from service.costs.metering.schemas import ReadingView, UsageOwnerView, UsagePage, UsageState, UsageView
 from service.costs.rules import Period
 from service.kit.ids import show
 from service.kit.pages import Page, newest_first, page_of
@@ -46,13 +46,15 @@ def reading(session: Session, connection_id: UUID, what: str) -> ProviderReading
     return session.get(ProviderReading, (connection_id, what))
 
 
-def list_usage(session: Session, wanted: UsageFilter, *, after: UUID | None, limit: int) -> Page[UsageView]:
-    """Usage that the session's role may see, the line told of last first."""
+def list_usage(
+    session: Session, wanted: UsageFilter, *, after: UUID | None, limit: int, tell_accounts: bool
+) -> UsagePage:
+    """Usage that the session's role may see, the line told of last first; and of accounts, which no team may see."""
     rows, has_more = newest_first(session, _usage(wanted), UsageDay.id, after=after, limit=limit)
     slugs = tenants.slugs(session, {row.team_id for row in rows if row.team_id})
-    return page_of(
-        [_usage_view(row, slugs.get(row.team_id) if row.team_id else None) for row in rows], has_more=has_more
-    )
+    views = [_usage_view(row, slugs.get(row.team_id) if row.team_id else None) for row in rows]
+    page = page_of(views, has_more=has_more)
+    return UsagePage(**dict(page), accounts=readings(session) if tell_accounts else [])
 
 
 def _usage(wanted: UsageFilter) -> Select[UsageDay]:

@@ -28,6 +28,7 @@ class Failure(StrEnum):
     ADMIN_KEY_REFUSED = "admin_key_refused"
     NO_COSTS_API = "no_costs_api"  # the server has no such pages
     KEY_UNREADABLE = "key_unreadable"  # sealed with another master key
+    OTHER_CURRENCY = "other_currency"  # it bills in another than the ledger has
     UNREACHABLE = "unreachable"  # no answer, or none that can be read; asked again at the next tick
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from service.costs.metering.rules import Failure, Owner
 from service.kit import money
 from service.kit.bodies import Body
+from service.kit.pages import Page
 
 UsageState = Literal["booked", "unpriced", "waiting"]
 
@@ -37,6 +38,26 @@ class UsageView(BaseModel):
     read_at: datetime
 
 
+class ReadingView(BaseModel):
+    """How far an account's usage or costs have been read."""
+
+    connection: str
+    name: str
+    what: str = Field(examples=["usage"])
+    unavailable: Failure | None = Field(description="Why there is nothing new. Null: it is read.")
+    message: str | None = Field(description="In the provider's words.")
+    newest_day: date | None = Field(description="The last day the provider has told anything of: how far it lags.")
+    through: date | None = Field(description="Days before this one have been asked for.")
+    read_at: datetime | None = Field(description="When that last worked.")
+    asked_at: datetime | None
+
+
+class UsagePage(Page[UsageView]):
+    """A page of usage, and how far each account has been read."""
+
+    accounts: list[ReadingView] = Field(description="For finance and operators; a team's key is told of none.")
+
+
 class UsageOwnerSet(Body):
     """Whose a key or project of the provider is."""
 
@@ -54,17 +75,3 @@ class UsageOwnerView(BaseModel):
     team: str
     changed_by: str
     changed_at: datetime
-
-
-class ReadingView(BaseModel):
-    """How far an account's usage or costs have been read."""
-
-    connection: str
-    name: str
-    what: str = Field(examples=["usage"])
-    unavailable: Failure | None = Field(description="Why there is nothing new. Null: it is read.")
-    message: str | None = Field(description="In the provider's words.")
-    newest_day: date | None = Field(description="The last day the provider has told anything of: how far it lags.")
-    through: date | None = Field(description="Days before this one have been asked for.")
-    read_at: datetime | None = Field(description="When that last worked.")
-    asked_at: datetime | None

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -44,7 +44,8 @@ def take(
         sums[key] = one if known is None else _sum(known, one)
     of_days = (ProviderCost.connection_id == account.id, ProviderCost.day >= since, ProviderCost.day < until)
     session.execute(delete(ProviderCost).where(*of_days))
-    lines = [_line(account, one, at) for one in sums.values() if not _is_anothers(session, account, one)]
+    anothers = _anothers(session, account, since, until)
+    lines = [_line(account, one, at) for one in sums.values() if (one.project, one.day) not in anothers]
     if lines:
         session.execute(insert(ProviderCost), lines)
 
@@ -56,10 +57,15 @@ def _sum(one: RemoteCost, other: RemoteCost) -> RemoteCost:
     return replace(one, amount=one.amount + other.amount, quantity=None if quantity is None else Decimal(quantity))
 
 
-def _is_anothers(session: Session, account: MeteredAccount, one: RemoteCost) -> bool:
-    others = (ProviderCost.connection_id != account.id, ProviderCost.day == one.day)
-    same = (ProviderCost.project == (one.project or ""), ProviderCost.line_item == one.line_item)
-    return bool(one.project and session.scalar(select(exists().where(*others, *same))))
+def _anothers(session: Session, account: MeteredAccount, since: date, until: date) -> set[tuple[str, date]]:
+    """Projects and days that another account tells of: two keys of one organisation tell the same."""
+    told = select(ProviderCost.project, ProviderCost.day).where(
+        ProviderCost.connection_id != account.id,
+        ProviderCost.project != "",
+        ProviderCost.day >= since,
+        ProviderCost.day < until,
+    )
+    return {(project, day) for project, day in session.execute(told.distinct())}
 
 
 def _line(account: MeteredAccount, one: RemoteCost, at: datetime) -> dict[str, object]:
