@@ -78,7 +78,7 @@ def set_usage_owner(
 ) -> costs.UsageOwnerView:
     """What the key or project uses is the team's from now on; a key goes before its project, both before the model.
 
-    What was booked on nobody moves to the team when the day is read again; what is another team's stays there.
+    What was booked on nobody moves to the team at the next reading; what is another team's stays there.
     """
     with unit_of_work(actor) as session:
         account, team = connections.account(session, connection), tenants.find_team(session, body.team)

@@ -170,6 +170,11 @@ OWN: Final[dict[str, list[str]]] = {
         "/v1/costs/entries?format=csv",
         "/v1/costs/entries?after={own_entry_id}&team={team}",
     ],
+    "GET /v1/costs/usage": [
+        "/v1/costs/usage?period=2026-11",
+        "/v1/costs/usage?period=2026-11&connection=default&after={usage_id}",
+        "/v1/costs/usage?period=2026-11&team={own_team}&limit=100",
+    ],
     "GET /v1/costs": [
         "/v1/costs?group_by=team,base_model,model,job",
         "/v1/costs?group_by=job&format=csv",
@@ -204,8 +209,41 @@ EVERYBODYS: Final = {
             "GET /v1/connections/{connection}/tests/{test}",
             "PUT /v1/connections/{connection}/slots/{model}",
             "PUT /v1/connections/{connection}/webhook-secret",
+            "PUT /v1/connections/{connection}/admin-key",
         ),
         "provider accounts are the platform's, for operators only: see tests/connections/test_api.py",
+    ),
+    **dict.fromkeys(
+        (
+            "GET /v1/usage-owners",
+            "PUT /v1/connections/{connection}/usage-owners/{kind}/{external_id}",
+            "DELETE /v1/connections/{connection}/usage-owners/{kind}/{external_id}",
+            "GET /v1/reconciliation",
+            "GET /v1/reconciliation/{reconciliation}",
+            "POST /v1/reconciliation/{reconciliation}/adjust",
+        ),
+        "what the provider tells of all teams together, for finance and operators only",
+    ),
+    **dict.fromkeys(
+        (
+            "GET /v1/billing-periods",
+            "GET /v1/billing-periods/{period}",
+            "GET /v1/billing-periods/{period}/verify",
+            "POST /v1/billing-periods/{period}/close",
+            "POST /v1/billing-periods/{period}/reopen",
+        ),
+        "the books of all teams together; only finance and operators are told amounts or close them",
+    ),
+    **dict.fromkeys(
+        (
+            "POST /v1/costs/adjustments",
+            "GET /v1/costs/focus/billing-periods",
+            "GET /v1/costs/focus/cost-and-usage",
+            "GET /v1/costs/focus/metadata",
+            "POST /v1/prices",
+            "POST /v1/prices/import",
+        ),
+        "for finance and operators only, who see all teams",
     ),
     "GET /v1/base-models": "the catalog is the same for every team",
     "GET /v1/prices": "the price book is the same for every team",

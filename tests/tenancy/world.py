@@ -2,17 +2,26 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
+from service import connections, tenants
 from service.cli.local import LocalStack
+from service.connections import MeteredAccount
+from service.costs.metering import commands as metering
+from service.kit import clock
+from service.kit.db import unit_of_work
+from service.kit.identity import SYSTEM, worker_for
 from service.kit.ids import new_id, read, show
+from service.provider.shapes import RemoteUsage
 from service.tenants import Role
 from tests.stack import Client, Platform, Team, conversations
 from tests.until import until
+from workers.schedule import fold_costs
 
 SHARED_MODEL: Final = "atlas"  # a name that both teams chose
 ROLES: Final = (Role.ADMIN, Role.MEMBER, Role.VIEWER, Role.RESOLVER)
@@ -26,6 +35,7 @@ NOBODYS: Final = {
     "alias": "nobodys-alias",
     "table_id": show("dset", new_id()),
     "entry_id": show("entry", new_id()),
+    "usage_id": show("usage", new_id()),
     **{f"{prefix}_id": show(prefix, new_id()) for prefix in _PREFIXES},
 }
 """Names like a tenant's that stand for nothing."""
@@ -93,7 +103,24 @@ class Tenant:
                 self.promote(model, alias)
         for limit in ("0.00", self.budget):  # so that thresholds have been reached
             self._set_budget(limit)
+        self._use_models()
         return self
+
+    def _use_models(self) -> None:
+        """Usage as a provider tells it, of a key that is the team's; and what all has cost, summed up."""
+        key = f"key_{self.word}"
+        owner = f"/v1/connections/default/usage-owners/api_key/{key}"
+        assert self.team.operator.put(owner, {"team": self.team.slug}).status_code == 200
+        at, used = clock.now(), RemoteUsage(
+            day=date(2026, 11, 1), project=self.word, api_key=key, model=f"ft:{BASE_MODEL}:acme::{self.word}",
+            tier="standard", input_tokens=1_000, cached_input_tokens=0, output_tokens=0, requests=1,
+        )  # fmt: skip
+        with unit_of_work(SYSTEM) as session:
+            facts = connections.account(session, "default")
+            metering.take(session, MeteredAccount(facts.id, facts.provider, None), [used], at=at)
+        with unit_of_work(worker_for(read("team", self.team.id))) as session:
+            metering.book(session, tenants.team(session, read("team", self.team.id)), at=at)
+        fold_costs()
 
     def _all_ready(self, model: str) -> bool:
         versions = self.client().get(f"/v1/models/{model}").json()["versions"]
@@ -126,6 +153,7 @@ class Tenant:
             "mver_id": model["versions"][0]["id"],
             "alias": self.word,
             "entry_id": admin.get("/v1/costs/entries").json()["data"][0]["id"],
+            "usage_id": admin.get("/v1/costs/usage?period=2026-11").json()["data"][0]["id"],
         }
 
     def marks(self) -> set[str]:

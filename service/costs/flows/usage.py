@@ -36,6 +36,7 @@ def _read(account: MeteredAccount, at: datetime) -> None:
         told = gateway.daily_usage(credentials, since=since, until=until, projects=projects)
         with unit_of_work(SYSTEM) as session:
             commands.take(session, account, told, at=at)
+            commands.allocate(session, account, at=at)
             newest = max((one.day for one in told), default=None)
             commands.note_reading(session, account.id, "usage", at=at, through=until, newest_day=newest)
 

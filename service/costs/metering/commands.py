@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -57,7 +57,6 @@ def take(session_as_operator: Session, account: MeteredAccount, told: Sequence[R
         days = (min(one.day for one in told), max(one.day for one in told))
         anothers = _anothers(session, account, *days)
         found = select(UsageDay).where(UsageDay.connection_id == account.id, UsageDay.day.between(*days))
-        posting.share_ledger(session)  # before the rows: moving what was nobody's books
         kept = {_key(row): row for row in session.scalars(found.order_by(UsageDay.id).with_for_update())}
     for one in combined(told):
         base = owners.base_of(one.model)
@@ -103,20 +102,48 @@ def _lines(account: MeteredAccount, usage: RemoteUsage, base: str) -> list[Usage
 
 
 def _keep(session: Session, row: UsageDay, told: UsageDay, owners: Owners, at: datetime) -> None:
-    """Write what was told into the row, which is `told` itself where it is new; who has it booked keeps it.
-
-    What is booked on nobody moves to the team that is found out later; from one team to another it does not.
-    """
-    team_id, owner = owners.of(row.project, row.api_key, row.model)
+    """Write what was told into the row, which is `told` itself where it is new; who has it booked keeps it."""
     row.quantity, row.requests, row.read_at = told.quantity, told.requests, at
-    if row.team_id is None and team_id is not None and row.booked:
-        _post(session, None, row, -row.booked, _prices(session), at=at)
-    if row.team_id is None or not row.booked:
-        made = owners.made.get(row.model)
-        row.team_id, row.owner = team_id, owner
-        row.version_id = made.version_id if made and made.team_id == team_id else None
+    if not row.booked:
+        _give(row, owners)
     if row is told:
         session.add(row)
+
+
+def _give(row: UsageDay, owners: Owners) -> None:
+    made = owners.made.get(row.model)
+    row.team_id, row.owner = owners.of(row.project, row.api_key, row.model)
+    row.version_id = made.version_id if made and made.team_id == row.team_id else None
+
+
+def allocate(session_as_operator: Session, account: MeteredAccount, *, at: datetime) -> None:
+    """Move what is nobody's to the team that is known to own it by now, whichever day it was; it is booked there next.
+
+    From one team to another nothing moves.
+    """
+    session = session_as_operator
+    posting.share_ledger(session)
+    said = select(UsageOwner.id).where(
+        UsageOwner.connection_id == UsageDay.connection_id,
+        or_(
+            and_(UsageOwner.kind == "api_key", UsageOwner.external_id == UsageDay.api_key),
+            and_(UsageOwner.kind == "project", UsageOwner.external_id == UsageDay.project),
+        ),
+    )
+    made = select(OwnedModel.model).where(OwnedModel.model == UsageDay.model)
+    found = (
+        select(UsageDay)
+        .where(UsageDay.connection_id == account.id, UsageDay.team_id.is_(None), or_(said.exists(), made.exists()))
+        .order_by(UsageDay.id)
+        .with_for_update(of=UsageDay)
+        .limit(BATCH)
+    )
+    rows, prices = session.scalars(found).all(), _prices(session)
+    owners = queries.owners(session, account.id, {row.model for row in rows})
+    for row in rows:
+        if row.booked:
+            _post(session, None, row, -row.booked, prices, at=at)
+        _give(row, owners)
 
 
 def book(session: Session, team: TeamFacts | None, *, at: datetime) -> int:
@@ -201,7 +228,7 @@ def note_reading(
 def set_owner(
     session: Session, actor: Actor, connection: ConnectionFacts, *, kind: str, external_id: str, team: TeamFacts
 ) -> UsageOwnerView:
-    """From now on, what the key or project uses is the team's; what was booked on nobody moves when next read."""
+    """From now on, what the key or project uses is the team's; what was booked on nobody moves at the next reading."""
     row = insert(UsageOwner).values(
         id=new_id(), connection_id=connection.id, kind=kind, external_id=external_id, team_id=team.id,
         changed_by=actor.name,
