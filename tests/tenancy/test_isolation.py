@@ -171,9 +171,9 @@ OWN: Final[dict[str, list[str]]] = {
         "/v1/costs/entries?after={own_entry_id}&team={team}",
     ],
     "GET /v1/costs/usage": [
-        "/v1/costs/usage?period=2026-11",
-        "/v1/costs/usage?period=2026-11&connection=default&after={usage_id}",
-        "/v1/costs/usage?period=2026-11&team={own_team}&limit=100",
+        "/v1/costs/usage?period=2026-01",
+        "/v1/costs/usage?period=2026-01&connection=default&after={usage_id}",
+        "/v1/costs/usage?period=2026-01&team={own_team}&limit=100",
     ],
     "GET /v1/costs": [
         "/v1/costs?group_by=team,base_model,model,job",

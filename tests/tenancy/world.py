@@ -112,7 +112,7 @@ class Tenant:
         owner = f"/v1/connections/default/usage-owners/api_key/{key}"
         assert self.team.operator.put(owner, {"team": self.team.slug}).status_code == 200
         at, used = clock.now(), RemoteUsage(
-            day=date(2026, 11, 1), project=self.word, api_key=key, model=f"ft:{BASE_MODEL}:acme::{self.word}",
+            day=date(2026, 1, 15), project=self.word, api_key=key, model=f"ft:{BASE_MODEL}:acme::{self.word}",
             tier="standard", input_tokens=1_000, cached_input_tokens=0, output_tokens=0, requests=1,
         )  # fmt: skip
         with unit_of_work(SYSTEM) as session:
@@ -153,7 +153,7 @@ class Tenant:
             "mver_id": model["versions"][0]["id"],
             "alias": self.word,
             "entry_id": admin.get("/v1/costs/entries").json()["data"][0]["id"],
-            "usage_id": admin.get("/v1/costs/usage?period=2026-11").json()["data"][0]["id"],
+            "usage_id": admin.get("/v1/costs/usage?period=2026-01").json()["data"][0]["id"],
         }
 
     def marks(self) -> set[str]:
