@@ -131,13 +131,14 @@ class Tour:
 
     def _costs(self) -> None:
         self._step("The team's costs")
-        report = self._call("GET", "/v1/costs", params={"group_by": "team,model"})
-        table = Table("team", "model", "reserved", "cost", box=None, padding=(0, 2, 0, 3))
-        table.columns[1].no_wrap = True
+        report = self._call("GET", "/v1/costs", params={"group_by": "model"})
+        table = Table("model", "reserved", "cost", box=None, padding=(0, 2, 0, 3))
+        for column in table.columns:
+            column.no_wrap = True
         for row in report["rows"]:
-            table.add_row(row["team"], row["model"], row["reserved"], row["cost"])
+            table.add_row(row["model"], row["reserved"], row["cost"])
         total = report["total"]
-        table.add_row("[bold]total", "", f"[bold]{total['reserved']}", f"[bold]{total['cost']}")
+        table.add_row("[bold]total", f"[bold]{total['reserved']}", f"[bold]{total['cost']}")
         self._console.print(table, soft_wrap=True)
 
     def _promote(self) -> None:
