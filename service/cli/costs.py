@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 import typer
 
 from service import costs
+from service.kit import clock
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI
-from service.kit.settings import settings
 from service.kit.tables import WRITERS, Batch, Column
 
 app = typer.Typer(
@@ -18,6 +18,19 @@ app = typer.Typer(
 )
 
 _WHOLE_LEDGER_SECONDS: Final = 3600.0
+
+
+_SECONDS: Final = 3600.0
+"""A request has to be done in less; months of many millions of entries are for the command line."""
+
+
+@app.command()
+def seal() -> None:
+    """Make the seals that closed months lack: of a closing that died, or of a month too large for a request."""
+    with unit_of_work(CLI, seconds=_SECONDS) as session:
+        costs.seal_closed(session, CLI, at=clock.now())
+        sealed = costs.closed_periods(session)
+    typer.echo(f"{len(sealed)} closed months are sealed")
 
 
 @app.command()
@@ -29,7 +42,7 @@ def verify(
         wanted = [costs.period(month)] if month else costs.closed_periods(session)
     broken = False
     for one in wanted:
-        with read_only(CLI, seconds=settings().worker_unit_seconds) as session:
+        with read_only(CLI, seconds=_SECONDS) as session:
             verdict = costs.verify_period(session, one)
         broken = broken or not verdict.intact
         typer.echo(f"{verdict.month}\t{verdict.entries} entries\t{verdict.head}\t{_said(verdict.difference)}")
@@ -51,7 +64,7 @@ def export(
     columns: tuple[Column, ...]
     batches: Iterator[Batch]
     if dataset == "billing-periods":
-        with read_only(CLI, seconds=settings().worker_unit_seconds) as session:
+        with read_only(CLI, seconds=_SECONDS) as session:
             rows = costs.focus.billing_periods(session, costs.period(month) if month else None)
         columns, batches = costs.focus.BILLING_PERIOD, iter([rows])
     elif month is None:

@@ -216,6 +216,16 @@ def test_the_command_line_verifies_every_closed_month_and_fails_on_the_first_ent
     assert f"NOT INTACT: {ids.show('entry', third)} of 2026-09-09 changed" in broken.output
 
 
+def test_the_command_line_makes_a_seal_that_is_missing(quiet: LocalStack) -> None:
+    before = verdict("2026-10").head
+    tamper(quiet, *(f"DELETE FROM {table} WHERE month = '2026-10-01'" for table in ("sealed_days", "period_seals")))  # noqa: S608
+    with pytest.raises(costs.PeriodIsOpen):
+        verdict("2026-10")
+    ran = CliRunner().invoke(command.app, ["seal"])
+    assert (ran.exit_code, ran.output) == (0, "3 closed months are sealed\n")
+    assert verdict("2026-10").head == before
+
+
 def test_a_correction_made_later_leaves_the_closed_month_intact() -> None:
     (team_id, entry) = owner_of(entries()[0])
     with read_only(CLI) as session:

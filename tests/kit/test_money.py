@@ -50,3 +50,15 @@ def test_json_carries_a_string_that_reads_back_as_the_same_decimal(value: Decima
 def test_a_sum_of_texts_is_the_text_of_the_sum() -> None:
     rows = [Decimal("0.1"), Decimal("0.2"), Decimal("0.0000000001")]
     assert sum(Decimal(money.text(row)) for row in rows) == Decimal("0.3000000001")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("12", "12"), ("12.0", "12"), ("1200", "1200"), ("1E+3", "1000"), ("0E-18", "0"), ("-0.50", "-0.5"),
+        ("0.000277777777777778", "0.000277777777777778"),
+        ("1234567890.123456789012345678", "1234567890.123456789012345678"),
+    ],
+)  # fmt: skip
+def test_plain_keeps_every_digit_and_no_other(value: str, text: str) -> None:
+    assert money.plain(Decimal(value)) == text

@@ -215,3 +215,14 @@ def test_libreoffice_shows_numbers_texts_and_no_formula(form: str, tmp_path: Pat
     assert [int(row[2]) for row in found] == [86_120, 1_000_000]
     assert found[1][0].lstrip("'") == "=1+1"
     assert found[0][3].startswith("2026-11-20")
+
+
+def test_a_decimal_keeps_eighteen_places() -> None:
+    columns, exact = [Column("day", "text"), Column("hours", "decimal")], Decimal("1234567.000277777777777778")
+    rows: list[Batch] = [[["a", exact], ["b", None], ["c", Decimal(-3)]]]
+    assert b"".join(write_csv(columns, rows)) == b"day,hours\r\na,1234567.000277777777777778\r\nb,\r\nc,-3\r\n"
+    read = pq.read_table(io.BytesIO(b"".join(write_parquet(columns, rows))))
+    assert read.schema.field("hours").type == pa.decimal128(38, 18)
+    assert read.column("hours").to_pylist() == [exact, None, Decimal(-3)]
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(b"".join(write_xlsx(columns, rows)))).get_sheet_by_index(0)
+    assert sheet.to_python()[1] == ["a", pytest.approx(float(exact))]
