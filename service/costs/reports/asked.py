@@ -68,7 +68,7 @@ class Asked:
     span: Span
     group_by: tuple[str, ...]
     team_id: UUID | None = None
-    filters: Filters = field(default_factory=dict)
+    filters: Filters = field(default_factory=dict, hash=False)
     as_of: datetime | None = None
     sort: Sort = field(default_factory=Sort)
     booked_until: datetime | None = None  # for the further pages of a file: held now all the same

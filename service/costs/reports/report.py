@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -49,6 +50,7 @@ _BEGIN: Final = text(
 )
 
 Value = str | int | None
+Statement = Select[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,14 @@ def report(session: Session, asked: Asked, *, after: Cursor | None = None, limit
     """A page of rows, and the total of all. Use a `read_only` unit: then everything in it is of one moment."""
     through, state = _begin(session, asked.span)
     with_held = asked.as_of is None and not state.closed
-    moved = sources.moved(asked, through, with_held=with_held).subquery("moved")
-    grouped = _added_up(asked, moved, asked.group_by).subquery("grouped")
-    found = _tuples(session, _page(asked, grouped, after, limit + 1))
+    statements = _statements(asked, limit, with_held=with_held)
+    rows = statements.rows if after is None else _after(asked, statements, after)
+    found = _tuples(session, rows, through)
     more, found = len(found) > limit, found[:limit]
     if after is None and not more and len(found) <= _FEW:
         total = _total([row[len(asked.group_by) :] for row in found])
     else:
-        (total,) = _tuples(session, select(*_shown_as(_added_up(asked, moved, ()).subquery("total"), ())))
+        (total,) = _tuples(session, statements.total, through)
     return Report(
         asked=asked,
         period=state,
@@ -107,9 +109,9 @@ def _total(amounts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     return (*(f"{sum(map(Decimal, column), _NOTHING):f}" for column in columns), sum(quantities))
 
 
-def _tuples(session: Session, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _tuples(session: Session, statement: Statement, through: int) -> list[tuple[Any, ...]]:
     """Rows as psycopg makes them: of fifty thousand, what SQLAlchemy would wrap them in takes as long as all else."""
-    return list(session.connection().execute(statement).cursor.fetchall())
+    return list(session.connection().execute(statement, {sources.WATERMARK.key: through}).cursor.fetchall())
 
 
 def _begin(session: Session, span: Span) -> tuple[int, PeriodState]:
@@ -117,6 +119,27 @@ def _begin(session: Session, span: Span) -> tuple[int, PeriodState]:
     months = span.months
     row = session.execute(_BEGIN, {"first": months[0], "last": months[-1]}).one()
     return row.through_seq, PeriodState(row.closed, row.revision)  # the books are closed through a month
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """A page of rows and one more, the first there are; the subquery they are from; the total of all."""
+
+    rows: Statement
+    grouped: Subquery
+    total: Statement
+
+
+@lru_cache(maxsize=256)  # most reports are asked for again and again; to put one together takes longer than to run it
+def _statements(asked: Asked, limit: int, *, with_held: bool) -> _Statements:
+    moved = sources.moved(asked, with_held=with_held).subquery("moved")
+    grouped = _added_up(asked, moved, asked.group_by).subquery("grouped")
+    rows = select(*_shown_as(grouped, asked.group_by)).order_by(*_order(asked, grouped)).limit(limit + 1)
+    return _Statements(rows, grouped, select(*_shown_as(_added_up(asked, moved, ()).subquery("total"), ())))
+
+
+def _after(asked: Asked, statements: _Statements, after: Cursor) -> Statement:
+    return statements.rows.where(tuple_(*_position(asked, statements.grouped)) > tuple_(*_bounds(asked, after)))
 
 
 def _added_up(asked: Asked, moved: Subquery, keys: Sequence[str]) -> Select[*tuple[Any, ...]]:
@@ -131,13 +154,6 @@ def _added_up(asked: Asked, moved: Subquery, keys: Sequence[str]) -> Select[*tup
     wanted = wanted.group_by(*by)
     # Only what is taken away again leaves keys that nothing belongs to.
     return wanted if asked.until is None else wanted.having(func.sum(moved.c.entries) > 0)
-
-
-def _page(asked: Asked, grouped: Subquery, after: Cursor | None, limit: int) -> Select[*tuple[Any, ...]]:
-    wanted = select(*_shown_as(grouped, asked.group_by))
-    if after is not None:
-        wanted = wanted.where(tuple_(*_position(asked, grouped)) > tuple_(*_bounds(asked, after)))
-    return wanted.order_by(*_order(asked, grouped)).limit(limit)
 
 
 def _shown_as(grouped: Subquery, keys: Sequence[str]) -> list[ColumnElement[Any]]:

@@ -9,11 +9,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     Select,
     String,
     Table,
+    bindparam,
     cast,
     func,
     literal,
@@ -34,6 +36,8 @@ Part = Select[*tuple[Any, ...]]
 Keys = Mapping[str, ColumnElement[Any]]
 
 SUMS: Final = (*ROLLUP_SUMS, "reserved")
+WATERMARK: Final = bindparam("watermark", type_=BigInteger)
+"""The number of the last entry in the kept sums."""
 ZERO: Final = cast(money.ZERO, money.column())
 _NOT_IN_SUMS: Final = {"model", "job"}
 
@@ -53,13 +57,13 @@ ENTRY_KEYS: Final[Keys] = {
 _ENTRY_SUMS: Final = {"entries": literal(1), **MEASURES_OF_ENTRY, "reserved": ZERO}
 
 
-def moved(asked: Asked, watermark: int, *, with_held: bool) -> CompoundSelect[*tuple[Any, ...]]:
-    """Everything the report adds up, a column for each key and each of `SUMS`. `watermark`: where the kept sums end."""
+def moved(asked: Asked, *, with_held: bool) -> CompoundSelect[*tuple[Any, ...]]:
+    """Everything the report adds up, a column for each key and each of `SUMS`. `WATERMARK` is a parameter."""
     until = asked.until
     if _NOT_IN_SUMS.isdisjoint({*asked.group_by, *asked.filters}):
-        parts = [*_kept(asked), _entries(asked, LedgerEntry.seq > watermark, *_known_by(until))]
+        parts = [*_kept(asked), _entries(asked, LedgerEntry.seq > WATERMARK, *_known_by(until))]
         if until is not None:
-            parts.append(_taken_away(asked, LedgerEntry.seq <= watermark, LedgerEntry.recorded_at > until))
+            parts.append(_taken_away(asked, LedgerEntry.seq <= WATERMARK, LedgerEntry.recorded_at > until))
     else:
         parts = [_entries(asked, *_known_by(until))]
     return union_all(*parts, *([_held(asked)] if with_held else []))
