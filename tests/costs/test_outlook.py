@@ -54,7 +54,7 @@ def forecast(team: TeamFacts, **asked: Any) -> costs.reports.Forecast:
         return costs.reports.forecast(session, told.pop("span"), told.pop("by"), team_id=team.id, **told)
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("database")
 def test_a_forecast_goes_on_at_the_pace_of_four_weeks_from_what_is_booked_and_held() -> None:
     team, price = a_funded_team("1000", at=AT), a_price()
     for day in range(28):
@@ -71,7 +71,7 @@ def test_a_forecast_goes_on_at_the_pace_of_four_weeks_from_what_is_booked_and_he
     assert forecast(team, span=Span(date(2031, 3, 1), date(2031, 4, 1))).total.expected == 0  # it is over
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("database")
 def test_accuracy_compares_what_was_held_with_what_was_billed_job_by_job() -> None:
     team = a_funded_team("1000", at=AT)
     jobs = {share: hold(team, "4", at=AT) for share in ("0.5", "1", "1.5")}
