@@ -195,7 +195,7 @@ def given(session: Session, team_id: UUID | None) -> Given:
     """What is set for the team, and for the platform; for no team, only the latter."""
     row = session.execute(
         select(
-            select(TeamLimits.limits).where(TeamLimits.team_id == team_id).scalar_subquery(),
+            select(TeamLimits.limits).where(TeamLimits.team_id == team_id).limit(1).scalar_subquery(),
             select(PlatformLimits.limits).scalar_subquery(),
         )
     ).one()

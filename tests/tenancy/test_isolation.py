@@ -318,7 +318,7 @@ def shape(answer: httpx2.Response, names: Mapping[str, str]) -> tuple[int, dict[
     text = answer.text.replace(answer.headers["x-request-id"], "<request>")
     for name, value in sorted(names.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(value, f"<{name}>")
-    varying = ("x-request-id", "date", "content-length")
+    varying = ("x-request-id", "date", "content-length", "ratelimit", "retry-after")
     return answer.status_code, {name: value for name, value in answer.headers.items() if name not in varying}, text
 
 
@@ -391,6 +391,7 @@ WITHOUT_THESE_LOCKS: Final = {
     "GET /v1/teams/{team}": "no team's role may",
     "GET /v1/teams/{team}/budget": "the team is looked up `within` the key's own first: see test_rows.py",
     "GET /v1/teams/{team}/limits": "the same",
+    "GET /v1/quota": "the same",
     "GET /v1/attention": "no team's role may",
     "GET /v1/strays": "no team's role may",
     "GET /v1/models/{name}/resolve": "answered from memory, by the key's team",
