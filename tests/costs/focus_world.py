@@ -1,11 +1,14 @@
 """A closed October and an open November with everything that can be in a ledger."""
 
+import csv
+import io
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import pyarrow.parquet as pq
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -15,8 +18,9 @@ from service.costs.posting import Posting
 from service.kit import ids
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI
+from service.kit.tables import WRITERS
 from service.tenants import TeamFacts
-from tests.costs.books import AFTER, AUGUST, NOVEMBER, OCTOBER, close
+from tests.costs.books import AFTER, AUGUST, FINANCE, NOVEMBER, OCTOBER, close, month
 from tests.costs.factories import charge, ledger
 from tests.costs.test_adjusting import adjust
 from tests.quotas.factories import MODEL, a_funded_team, hold
@@ -123,3 +127,21 @@ def _inference(
 
 def cost_of(rows: list[dict[str, Any]]) -> Decimal:
     return sum((row["BilledCost"] for row in rows), Decimal(0))
+
+
+def export(period: str, form: str = "parquet", version: costs.focus.Version = "1.4") -> bytes:
+    with unit_of_work(FINANCE) as session:
+        begun = costs.focus.begin(session, month(period), version)
+    with read_only(FINANCE) as session:
+        page = costs.focus.page(session, begun, None)
+    assert page.after is None
+    return b"".join(WRITERS[form]([one.column for one in begun.columns], [page.rows]))
+
+
+def from_parquet(period: str, version: costs.focus.Version = "1.4") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(io.BytesIO(export(period, version=version))).to_pylist()
+    return found
+
+
+def from_csv(period: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(export(period, "csv").decode(), newline="")))
