@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import text
 
 from service import costs, quotas
-from service.cli.local import LocalStack
 from service.kit import ids
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import CLI
@@ -32,9 +31,12 @@ from tests.tenants.factories import a_team, acting_for
 STEP: Final = timedelta(days=9)
 PRICE: Final = Decimal(3) / 1_000_000  # of a token of MODEL
 ZERO: Final = Decimal(0)
+DIGIT: Final = Decimal(1).scaleb(-10)
 amounts = st.decimals("0", "6", places=10)
-bases = st.decimals("0", "12", places=10)
+bases = st.sampled_from([ZERO, Decimal(4), Decimal(12)])
+caps = st.sampled_from([ZERO, Decimal(3), Decimal(50)])
 tokens = st.integers(0, 1_000_000)
+edges = st.sampled_from(["any", "any", "all", "more"])
 fails = st.sampled_from([False, False, False, True])
 
 
@@ -120,11 +122,11 @@ class Budgeting(RuleBasedStateMachine):
         return sorted(job for month in self.months.values() for job in month.held)
 
     # ------------------------------------------------------------------------------------------------------- the steps
-    @initialize(base=bases, cap=st.sampled_from([ZERO, Decimal(5)]))
+    @initialize(base=bases, cap=caps)
     def begin(self, base: Decimal, cap: Decimal) -> None:
         self.set_terms(base, cap)
 
-    @rule(base=bases, cap=st.sampled_from([ZERO, Decimal(5)]))
+    @rule(base=bases, cap=caps)
     def set_terms(self, base: Decimal, cap: Decimal) -> None:
         with self.unit(CLI) as session:
             terms = BudgetSet(monthly_limit=f"{base:f}", rollover_max=f"{cap:f}")
@@ -137,11 +139,18 @@ class Budgeting(RuleBasedStateMachine):
     def limit_tokens(self, limit: int | None) -> None:
         self.tokens_max = limit
 
-    @rule(amount=amounts, count=tokens, late=st.booleans(), fails=fails)
-    def reserve(self, amount: Decimal, count: int, late: bool, fails: bool) -> None:
-        """Late is whoever began in the month before and comes to the row only now."""
+    @rule(amount=amounts, count=tokens, money=edges, training=edges, late=st.booleans(), fails=fails)
+    def reserve(self, amount: Decimal, count: int, money: str, training: str, late: bool, fails: bool) -> None:
+        """Any amount, or to the last digit what is left, or a digit more.
+
+        Late is whoever began in the month before and comes to the row only now.
+        """
         at = self.at - STEP if late and month_of(self.at - STEP, self.team.time_zone) in self.months else self.at
         month, job = self.months[month_of(at, self.team.time_zone)], ids.new_id()
+        if money != "any":
+            amount = max(ZERO, month.left(at)) + (DIGIT if money == "more" else ZERO)
+        if training != "any" and self.tokens_max is not None:
+            count = max(0, self.tokens_max - month.tokens_held - month.tokens_spent) + (training == "more")
         fits = amount <= month.left(at) and (
             self.tokens_max is None or count == 0 or month.tokens_held + month.tokens_spent + count <= self.tokens_max
         )
@@ -165,7 +174,7 @@ class Budgeting(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(self.jobs()))
         with self.unit(fails=fails) as session:
             cost = charge_in(session, self.team, job, count, at=self.at)
-        assert cost == (PRICE * count).quantize(Decimal(1).scaleb(-10))
+        assert cost == (PRICE * count).quantize(DIGIT)
         if not fails:
             month = self.owner(job)
             del month.held[job]
@@ -255,9 +264,20 @@ class Budgeting(RuleBasedStateMachine):
         assert view.left == max(ZERO, self.now().left(self.at))
 
 
-@pytest.mark.timeout(300)
-def test_months_are_what_the_book_says(quiet: LocalStack) -> None:
-    assert quiet.database
+def run(examples: int) -> None:
     machine = Budgeting.TestCase
-    machine.settings = settings(derandomize=True, deadline=None, max_examples=25, stateful_step_count=40)
+    machine.settings = settings(derandomize=True, deadline=None, max_examples=examples, stateful_step_count=50)
     machine().runTest()
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.timeout(300)
+def test_months_are_what_the_book_says() -> None:
+    run(30)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_months_are_what_the_book_says_for_long() -> None:
+    run(600)
