@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service import catalog
@@ -20,6 +20,8 @@ from service.kit import ids
 from service.kit.tables import Batch, Column, Kind
 
 BATCH: Final = 5_000
+# A plan made for any place would sort all that is left of the ledger for each page.
+_OWN_PLAN: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
 class _Shown(NamedTuple):
@@ -105,6 +107,7 @@ class AskedEntries:
 
 def entry_rows(session: Session, asked: AskedEntries, *, after: Place | None) -> tuple[Batch, Place | None]:
     """The next rows for `ENTRY_COLUMNS`, newest first, and where to go on: a page costs the same wherever it lies."""
+    session.execute(_OWN_PLAN)
     found = _next(session, asked, after, BATCH)
     place = Place(found[-1].posted_on, found[-1].id) if len(found) == BATCH else None
     columns = [
