@@ -192,7 +192,8 @@ def differences(
         return [*found, Difference(Cause.UNEXPLAINED, total, "No line that we know of.", *_where(subject))]
     drift = _drift(sides)
     if drift is not None and abs(drift) > sides.tolerance:
-        detail = f"Billed at {_each(sides.billed, sides.billed_quantity)}, booked at {_each_ours(sides)} for a million."
+        ours = _each(_our_price(sides) or money.ZERO, Decimal(1))
+        detail = f"Billed at {_each(sides.billed, sides.billed_quantity)}, booked at {ours} for a million."
         found.append(Difference(Cause.PRICE_DRIFT, drift, detail, *_where(subject)))
     else:
         drift = money.ZERO
@@ -282,21 +283,12 @@ def _counts(sides: Sides) -> str:
     billed = sides.billed_quantity
     if billed is None:
         return "The provider tells no quantity."
-    return f"{_plain(billed)} counted there, {_plain(sides.booked_quantity)} here."
+    return f"{billed.normalize():f} counted there, {sides.booked_quantity.normalize():f} here."
 
 
 def _each(amount: Decimal, quantity: Decimal | None) -> str:
     with localcontext(prec=60):
         return money.text(amount * 1_000_000 / quantity) if quantity else "nothing"
-
-
-def _each_ours(sides: Sides) -> str:
-    with localcontext(prec=60):
-        return money.text((_our_price(sides) or money.ZERO) * 1_000_000)
-
-
-def _plain(quantity: Decimal) -> str:
-    return f"{quantity.normalize():f}"
 
 
 def state_of(causes: Sequence[Cause]) -> DayState:
