@@ -95,7 +95,7 @@ def _representations(one: registry.Resolution, max_age_seconds: int) -> tuple[Re
         model=one.model,
         base_model=one.base_model,
         version=one.version,
-        job_id=show("job", one.job_id),
+        job_id=one.job_id and show("job", one.job_id),
         activated_at=one.activated_at,
         shutdown_date=one.shutdown_date,
         previous_model=one.previous_model,

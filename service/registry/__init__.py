@@ -2,10 +2,11 @@
 
 Invariants: versions of a model are numbered 1, 2, 3 … in the order of their registration, and each tuned model of a job
 (the final one, or a checkpoint) is at most one; an alias only ever points at a version of its own model that was ready
-when it was moved there. Whoever resolves from memory is told of every move by `NOTIFY resolve_changed`.
+when it was moved there, and each move is a row of its history. Whoever resolves from memory is told of every change by
+`NOTIFY resolve_changed`.
 """
 
-from service.registry.commands import promote, register
+from service.registry.commands import register
 from service.registry.errors import (
     BadName,
     ModelNotFound,
@@ -15,6 +16,7 @@ from service.registry.errors import (
     VersionNotReady,
 )
 from service.registry.models import PROBE
+from service.registry.moving import promote
 from service.registry.queries import (
     Resolution,
     Snapshot,

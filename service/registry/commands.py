@@ -3,20 +3,19 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service import audit, costs, webhooks
+from service import audit, costs
 from service.kit import work
 from service.kit.identity import Actor, worker_for
 from service.kit.ids import new_id, show
-from service.registry import queries, rules
-from service.registry.errors import ModelNotFound, ModelRegistered, VersionNotFound, VersionNotReady
+from service.registry import moving, rules
+from service.registry.errors import ModelRegistered
 from service.registry.models import Alias, Model, ModelVersion
 from service.registry.queries import VersionFacts
 from service.registry.rules import State
-from service.registry.schemas import AliasView
 
 
 def register(
@@ -89,53 +88,6 @@ def register(
     return VersionFacts(version.id, model_id, number)
 
 
-def promote(
-    session: Session, actor: Actor, name: str, alias: str, *, version: int, reason: str | None, at: datetime
-) -> AliasView:
-    """Let the team's `alias` mean this version from now on; to where it already points is no move and leaves no trace.
-
-    Raises ModelNotFound, VersionNotFound and VersionNotReady.
-    """
-    rules.check_name(alias, pointer="alias")
-    team_id = actor.team
-    # Moves of one model's aliases come one after the other: each names what was there before it.
-    model_id = session.scalar(
-        select(Model.id).where(Model.team_id == team_id, Model.name == name).with_for_update(key_share=True)
-    )
-    if model_id is None:
-        raise ModelNotFound(name=name)
-    target = _version(session, team_id, model_id, version)
-    if target is None:
-        raise VersionNotFound(name=name, version=version, pointer="#/version")
-    if target.state != State.READY:
-        raise VersionNotReady(name=name, version=version, state=target.state, pointer="#/version")
-    row = session.get(Alias, (team_id, model_id, alias))
-    if row is None or row.version_id != target.id:
-        before = {"alias": alias, "version_id": show("mver", row.version_id)} if row else None
-        if row is None:
-            row = Alias(team_id=team_id, model_id=model_id, alias=alias, previous_version_id=None)
-            session.add(row)
-        else:
-            row.previous_version_id = row.version_id
-        row.version_id, row.moved_at, row.moved_by, row.reason = target.id, at, actor.name, reason
-        session.flush()
-        audit.record(
-            session,
-            actor,
-            "model.promoted",
-            object_type="model",
-            object_id=show("model", model_id),
-            before=before,
-            after={"alias": alias, "version_id": show("mver", target.id), "version": version, "reason": reason},
-        )
-        shown = show("model", model_id)
-        webhooks.publish(
-            session, team_id, webhooks.EventType.MODEL_PROMOTED, at, id=shown, name=name, alias=alias, version=version
-        )
-        session.execute(text("SELECT pg_notify('resolve_changed', '')"))
-    return queries.alias_view(session, team_id, model_id, alias)
-
-
 def keep_promise(session: Session, version: ModelVersion, at: datetime) -> None:
     """Move the alias that was asked for with the job, now that its model answers.
 
@@ -154,8 +106,8 @@ def keep_promise(session: Session, version: ModelVersion, at: datetime) -> None:
     )
     if served is None or served < version.number:
         session.flush()
-        reason = f"asked for with {show('job', version.job_id)}"
-        promote(session, worker_for(version.team_id), name, alias, version=version.number, reason=reason, at=at)
+        reason = f"asked for with {show('job', version.job_id)}" if version.job_id else "asked for with its import"
+        moving.promote(session, worker_for(version.team_id), name, alias, version=version.number, reason=reason, at=at)
 
 
 def _locked_model(session: Session, team_id: UUID, name: str) -> UUID:
@@ -163,11 +115,3 @@ def _locked_model(session: Session, team_id: UUID, name: str) -> UUID:
     upsert = insert(Model).values(id=new_id(), team_id=team_id, name=name)
     statement = upsert.on_conflict_do_update(index_elements=["team_id", "name"], set_={"name": name})
     return session.execute(statement.returning(Model.id)).scalar_one()
-
-
-def _version(session: Session, team_id: UUID, model_id: UUID, number: int) -> ModelVersion | None:
-    return session.scalars(
-        select(ModelVersion).where(
-            ModelVersion.team_id == team_id, ModelVersion.model_id == model_id, ModelVersion.number == number
-        )
-    ).one_or_none()

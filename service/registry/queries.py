@@ -45,7 +45,7 @@ class Resolution:
     model: str
     base_model: str
     version: int
-    job_id: UUID
+    job_id: UUID | None
     activated_at: datetime
     shutdown_date: date | None
     previous_model: str | None
@@ -179,8 +179,8 @@ def _version_view(row: ModelVersion) -> VersionView:
         number=row.number,
         model=row.provider_model_id,
         base_model=row.base_model,
-        job=show("job", row.job_id),
-        dataset=show("dset", row.dataset_id),
+        job=row.job_id and show("job", row.job_id),
+        dataset=row.dataset_id and show("dset", row.dataset_id),
         state=row.state,
         attention=row.attention,
         created_at=row.created_at,

@@ -9,14 +9,38 @@ from service.registry.errors import BadName
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _NAME: Final = re.compile(NAME[1:-1])
 PROBE_PAUSE_SECONDS_MAX: Final = 300.0
+WHOLE: Final = 10_000  # what the shares of an alias come to, in hundredths of a percent
 REFUSALS_MAX: Final = 10  # with pauses of 5, 10, 20 … 300 s: for about 25 minutes
 
 
 class State(StrEnum):
-    """Where a version stands. It goes from the first to the second, once."""
+    """Where a version stands."""
 
     LOADING = "loading"  # the job has succeeded; the model need not answer for some minutes yet
     READY = "ready"  # it has answered
+    UNAVAILABLE = "unavailable"  # it answered once and does so no more, or is none the provider knows
+    RETIRED = "retired"  # its owner has taken it out of service
+
+
+class Scheduled(StrEnum):
+    """Where a scheduled move stands."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Action(StrEnum):
+    """What a move of an alias was."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    CANARY = "canary"  # shares over versions
+    STOP = "stop"  # of a canary: the main version again has all
+    FALLBACK = "fallback"  # made by a worker, because what was served stopped answering
+    PROTECT = "protect"  # who may move it and what that takes; it serves what it did
+    REMOVE = "remove"
 
 
 def check_name(name: str, *, pointer: str) -> None:

@@ -61,7 +61,7 @@ def test_everything_is_loaded_by_two_statements() -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["SELECT reason FROM teams", "SELECT state FROM model_versions", "DELETE FROM aliases"]
+    "statement", ["SELECT reason FROM teams", "SELECT notes FROM model_versions", "DELETE FROM aliases"]
 )
 def test_its_role_sees_and_does_nothing_else(statement: str) -> None:
     with pytest.raises(ProgrammingError), unit_of_work(RESOLVER) as session:

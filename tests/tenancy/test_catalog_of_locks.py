@@ -20,8 +20,8 @@ from service.cli.local import LocalStack
 
 REVIEWED: Final = Path(__file__).with_name("privileges.txt")
 APPEND_ONLY: Final = {
-    "audit_entries", "budget_alerts", "events", "job_checkpoints", "job_events", "job_metrics", "ledger_entries",
-    "period_seals", "prices", "sealed_days",
+    "alias_moves", "audit_entries", "budget_alerts", "events", "job_checkpoints", "job_events", "job_metrics",
+    "ledger_entries", "period_seals", "prices", "sealed_days",
 }  # fmt: skip
 ALEMBICS_OWN: Final = "alembic_version"  # which schema this is; no role of the service may so much as read it
 # A team's value, or nothing: the setting is absent in a fresh session and empty after a transaction that had it.
@@ -37,6 +37,9 @@ UNIQUE_ACROSS_TEAMS: Final = {
     "uq_usage_days_line": "told by the provider and written by operators",
     "uq_usage_owners_connection_id_kind_external_id": "set by operators and finance, never by a team",
 }
+
+# What a team also reads, and only reads: models that others share with it, by a second policy.
+SHARED: Final = {"models", "model_shares", "model_versions", "aliases", "alias_targets", "alias_moves"}
 
 Row = tuple[Any, ...]
 
@@ -122,7 +125,7 @@ def test_everything_is_a_table_in_the_one_schema(catalog: Catalog) -> None:
 def test_the_team_role_is_held_to_its_team_wherever_there_is_one(catalog: Catalog) -> None:
     told = catalog.ask(
         "SELECT polrelid::regclass::text, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) "
-        "FROM pg_policy WHERE 'tp_team'::regrole = ANY (polroles)"
+        "FROM pg_policy WHERE 'tp_team'::regrole = ANY (polroles) AND polname <> 'tp_team_shared'"
     )
     owned = catalog.team_owned()
     assert {table for table, *_ in told} >= owned, "a team's table without a policy for its team"
@@ -133,8 +136,19 @@ def test_the_team_role_is_held_to_its_team_wherever_there_is_one(catalog: Catalo
 
 
 def test_policies_name_their_role_and_none_is_for_everybody(catalog: Catalog) -> None:
-    told = catalog.ask("SELECT polrelid::regclass::text, polname, polroles::regrole[]::text[] FROM pg_policy")
+    told = catalog.ask(
+        "SELECT polrelid::regclass::text, polname, polroles::regrole[]::text[] FROM pg_policy "
+        "WHERE polname <> 'tp_team_shared'"
+    )
     assert [(table, policy) for table, policy, roles in told if roles != [policy] or policy not in ROLES] == []
+
+
+def test_only_models_are_shared_and_only_for_reading(catalog: Catalog) -> None:
+    told = catalog.ask(
+        "SELECT polrelid::regclass::text, polcmd::text, polroles::regrole[]::text[] FROM pg_policy "
+        "WHERE polname = 'tp_team_shared'"
+    )
+    assert sorted(told) == sorted((table, "r", ["tp_team"]) for table in SHARED)
 
 
 # ---------------------------------------------------------------------------------------------------------- constraints
@@ -255,6 +269,7 @@ def privileges(catalog: Catalog) -> list[str]:
                coalesce(CASE pg_get_expr(polqual, polrelid) WHEN 'true' THEN 'all' ELSE 'own' END, 'NONE'),
                privilege, string_agg(attname, ', ' ORDER BY attnum)
         FROM acl LEFT JOIN pg_policy ON polrelid = relation AND grantee = ANY (polroles)
+             AND polname <> 'tp_team_shared'
         WHERE grantee <> %s::regrole
         GROUP BY 1, 2, 3, 4
         ORDER BY 1, 2, array_position(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'], privilege), 4

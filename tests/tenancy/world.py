@@ -18,6 +18,7 @@ from service.kit.db import unit_of_work
 from service.kit.identity import SYSTEM, worker_for
 from service.kit.ids import new_id, read, show
 from service.provider.shapes import RemoteUsage
+from service.registry.models import AliasSchedule, ModelShare
 from service.tenants import Role
 from tests.stack import Client, Platform, Team, conversations
 from tests.until import until
@@ -101,10 +102,25 @@ class Tenant:
             until(lambda model=model: self._all_ready(model), what=f"{model} to answer")  # type: ignore[misc]
             for alias in ("production", self.word):
                 self.promote(model, alias)
+        self._share_and_schedule()
         for limit in ("0.00", self.budget):  # so that thresholds have been reached
             self._set_budget(limit)
         self._use_models()
         return self
+
+    def _share_and_schedule(self) -> None:
+        """A model that another team may read, and a move of it that was called off."""
+        team_id = read("team", self.team.id)
+        model_id = read("model", self.client().get(f"/v1/models/{self.models[0]}").json()["id"])
+        of_model: dict[str, Any] = {"team_id": team_id, "model_id": model_id}
+        with unit_of_work(worker_for(team_id)) as session:
+            session.add(ModelShare(**of_model, shared_with=new_id(), slug=self.word))
+            session.add(
+                AliasSchedule(
+                    **of_model, id=new_id(), alias=self.word, starts_at=clock.now(), reason=self.word, by="key_test",
+                    role="admin", targets=[{"version": 1, "weight": 10_000}], state="cancelled",
+                )
+            )  # fmt: skip
 
     def _use_models(self) -> None:
         """Usage as a provider tells it, of a key that is the team's; and what all has cost, summed up."""
