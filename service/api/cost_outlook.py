@@ -20,7 +20,7 @@ Days = Annotated[costs.reports.Span, Depends(span)]
 Wanted = Annotated[costs.reports.Filters, Depends(filters)]
 
 
-@router.get("/v1/costs/forecast", summary="Forecast costs", responses=problems(401, 403, 422, 503))
+@router.get("/v1/costs/forecast", summary="Forecast costs", responses=problems(401, 403, 404, 422, 503))
 def get_cost_forecast(actor: MayRead, days: Days, wanted: Wanted, group_by: Group = "team") -> costs.reports.Forecast:
     """What the period, the present month if none is named, will have cost at its end, and how that was reckoned."""
     by = costs.reports.outlook_group(group_by)
@@ -28,7 +28,7 @@ def get_cost_forecast(actor: MayRead, days: Days, wanted: Wanted, group_by: Grou
         return costs.reports.forecast(session, days, by, team_id=actor.team_id, filters=wanted, at=clock.now())
 
 
-@router.get("/v1/costs/accuracy", summary="Compare estimates with bills", responses=problems(401, 403, 422, 503))
+@router.get("/v1/costs/accuracy", summary="Compare estimates with bills", responses=problems(401, 403, 404, 422, 503))
 def get_cost_accuracy(actor: MayRead, days: Days, wanted: Wanted, group_by: Group = "team") -> costs.reports.Accuracy:
     """What was held for jobs against what their training was billed, and the ten that were furthest off."""
     by = costs.reports.outlook_group(group_by)
@@ -41,7 +41,7 @@ def list_idle_models(
     actor: MayRead,
     days: Annotated[int, Query(ge=1, le=3650, description="Unused for so long.")] = costs.reports.IDLE_DAYS,
     after: Annotated[str | None, Query(max_length=255, description="`last_id` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Models of a page.")] = LIMIT_DEFAULT,
 ) -> Page[costs.reports.IdleModel]:
     """Tuned models the provider's usage has not named for a while, and what they cost; by the model's name.
 

@@ -82,7 +82,9 @@ def asked(
     "/v1/costs",
     summary="Report costs",
     response_model=costs.reports.CostReport,
-    responses=tables.any_of("The report, as JSON, CSV, XLSX or Parquet.") | _UNCHANGED | problems(401, 403, 422, 503),
+    responses=tables.any_of("The report, as JSON, CSV, XLSX or Parquet.")
+    | _UNCHANGED
+    | problems(401, 403, 404, 422, 503),
 )
 def get_costs(
     *,

@@ -38,6 +38,7 @@ def test_operations_have_short_and_different_names(document: dict[str, Any]) -> 
     assert all(name.isidentifier() for name in names)
 
 
+BY_NAME = {"/v1/costs/idle-models"}  # whose cursor is a name that need not exist any more
 SIGNED = {"/v1/provider-webhooks/{connection}"}  # instead of carrying a key
 
 
@@ -56,7 +57,7 @@ def test_every_refusal_before_and_behind_a_route_is_told(document: dict[str, Any
         assert not path.startswith("/v1/") or "503" in answers, f"{method} {path} needs the database"
         assert "requestBody" not in operation or {"408", "413", "415"} <= answers, f"{method} {path} takes a body"
         cursors = [one for one in operation.get("parameters", []) if one["name"] == "after"]
-        assert not cursors or "404" in answers, f"{method} {path} takes a cursor"
+        assert not cursors or "404" in answers or path in BY_NAME, f"{method} {path} takes a cursor"
 
 
 def test_every_parameter_is_explained(document: dict[str, Any]) -> None:
