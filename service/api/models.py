@@ -8,7 +8,6 @@ from service import jobs, registry
 from service.api.answers import ALIAS_DEFAULT, SCOPE
 from service.api.deps import BEARER, MayAsTeam
 from service.api.errors import problems
-from service.kit import clock
 from service.kit.db import read_only, unit_of_work
 from service.kit.identity import Actor
 from service.kit.ids import read
@@ -17,7 +16,6 @@ from service.kit.pages import LIMIT_DEFAULT, LIMIT_MAX, Page
 router = APIRouter(tags=["models"])
 
 Name = Annotated[str, Path(description="The model's name within your team.", examples=["support-bot"])]
-AliasName = Annotated[str, Path(description="Any name you like for a place of use.", examples=["production"])]
 
 
 @router.get("/v1/models", summary="List models", responses=problems(401, 403, 404, 503))
@@ -53,17 +51,6 @@ def create_version(
     """
     with unit_of_work(actor) as session:
         return jobs.register_version(session, actor, name, body)
-
-
-@router.put(
-    "/v1/models/{name}/aliases/{alias}", summary="Promote a version", responses=problems(401, 403, 404, 409, 422, 503)
-)
-def promote_version(
-    name: Name, alias: AliasName, body: registry.Promotion, actor: Annotated[Actor, MayAsTeam("models:write")]
-) -> registry.AliasView:
-    """Let an alias mean this version from now on. Repeating it changes nothing; promote the former to roll back."""
-    with unit_of_work(actor) as session:
-        return registry.promote(session, actor, name, alias, version=body.version, reason=body.reason, at=clock.now())
 
 
 _MAY_RESOLVE: Final = [Security(BEARER, scopes=[SCOPE])]

@@ -8,20 +8,28 @@ when it was moved there, and each move is a row of its history. Whoever resolves
 
 from service.registry.commands import register
 from service.registry.errors import (
+    AliasMoved,
+    AliasProtected,
     BadName,
+    BadShares,
     ModelNotFound,
     ModelRegistered,
+    NothingBefore,
     NothingServed,
+    ReasonRequired,
+    VerdictRequired,
     VersionNotFound,
     VersionNotReady,
 )
+from service.registry.history import moves
 from service.registry.models import PROBE
-from service.registry.moving import promote
+from service.registry.moving import Move, promote, protect, remove, roll_back, split, stop
 from service.registry.queries import (
     Resolution,
     Snapshot,
     TunedModel,
     VersionFacts,
+    find_alias,
     find_model,
     find_version,
     list_models,
@@ -29,14 +37,26 @@ from service.registry.queries import (
     tuned_by_id,
     tuned_model,
     versions_of_jobs,
-)  # fmt: skip
+)
 from service.registry.rules import State, check_name
-from service.registry.schemas import AliasView, ModelView, Promotion, ResolutionView, VersionView
+from service.registry.schemas import (
+    AliasView,
+    ModelView,
+    MoveView,
+    Promotion,
+    Protection,
+    ResolutionView,
+    RollBack,
+    Share,
+    Stop,
+    VersionView,
+)
 
 __all__ = [
-    "PROBE", "AliasView", "BadName", "ModelNotFound", "ModelRegistered", "ModelView", "NothingServed", "Promotion",
-    "Resolution", "ResolutionView", "Snapshot", "State", "TunedModel", "VersionFacts", "VersionNotFound",
-    "VersionNotReady", "VersionView", "check_name", "find_model", "find_version", "list_models", "load_snapshot",
-    "promote", "register", "tuned_by_id", "tuned_model",
-    "versions_of_jobs",
+    "PROBE", "AliasMoved", "AliasProtected", "AliasView", "BadName", "BadShares", "ModelNotFound", "ModelRegistered",
+    "ModelView", "Move", "MoveView", "NothingBefore", "NothingServed", "Promotion", "Protection", "ReasonRequired",
+    "Resolution", "ResolutionView", "RollBack", "Share", "Snapshot", "State", "Stop", "TunedModel", "VerdictRequired",
+    "VersionFacts", "VersionNotFound", "VersionNotReady", "VersionView", "check_name", "find_alias", "find_model",
+    "find_version", "list_models", "load_snapshot", "moves", "promote", "protect", "register", "remove", "roll_back",
+    "split", "stop", "tuned_by_id", "tuned_model", "versions_of_jobs",
 ]  # fmt: skip

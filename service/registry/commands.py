@@ -12,7 +12,7 @@ from service.kit import work
 from service.kit.identity import Actor, worker_for
 from service.kit.ids import new_id, show
 from service.registry import moving, rules
-from service.registry.errors import ModelRegistered
+from service.registry.errors import AliasProtected, ModelRegistered, VerdictRequired
 from service.registry.models import Alias, Model, ModelVersion
 from service.registry.queries import VersionFacts
 from service.registry.rules import State
@@ -91,7 +91,7 @@ def register(
 def keep_promise(session: Session, version: ModelVersion, at: datetime) -> None:
     """Move the alias that was asked for with the job, now that its model answers.
 
-    Not back, though: where a later version is served by now, that one stays.
+    Not back, though: where a later version is served by now, that one stays. Nor where the alias is protected.
     """
     alias = version.promote_to
     if alias is None:
@@ -107,7 +107,18 @@ def keep_promise(session: Session, version: ModelVersion, at: datetime) -> None:
     if served is None or served < version.number:
         session.flush()
         reason = f"asked for with {show('job', version.job_id)}" if version.job_id else "asked for with its import"
-        moving.promote(session, worker_for(version.team_id), name, alias, version=version.number, reason=reason, at=at)
+        worker = worker_for(version.team_id)
+        try:
+            moving.promote(session, worker, name, alias, version=version.number, reason=reason, at=at)
+        except (AliasProtected, VerdictRequired) as refused:  # a person of the role it takes must do it
+            audit.record(
+                session,
+                worker,
+                "model.promotion_refused",
+                object_type="model",
+                object_id=show("model", version.model_id),
+                after={"alias": alias, "version": version.number, "why": refused.message},
+            )
 
 
 def _locked_model(session: Session, team_id: UUID, name: str) -> UUID:

@@ -1,6 +1,6 @@
 """What can go wrong with models, versions and aliases."""
 
-from service.kit.errors import Conflict, Invalid, NotFound
+from service.kit.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class BadName(Invalid):
@@ -37,3 +37,40 @@ class NothingServed(NotFound):
     """There is no model {name!r} with the alias {alias!r}."""
 
     code = "alias_not_found"
+
+
+class BadShares(Invalid):
+    """Shares must name each version once and come to {whole}, in hundredths of a percent."""
+
+    code = "invalid_shares"
+
+
+class AliasMoved(Conflict):
+    """{alias!r} is at revision {revision}, not {expected}: somebody has moved it meanwhile. Look again, then decide."""
+
+    code = "alias_moved"
+    status = 412
+
+
+class AliasProtected(Forbidden):
+    """{alias!r} is moved by keys of the role {needed} only; this one is a {role}'s."""
+
+    code = "alias_protected"
+
+
+class ReasonRequired(Invalid):
+    """{alias!r} is protected: say in `reason` why it is moved."""
+
+    code = "reason_required"
+
+
+class VerdictRequired(Conflict):
+    """{alias!r} takes versions that passed their evaluation; version {version} has the verdict: {verdict}."""
+
+    code = "verdict_required"
+
+
+class NothingBefore(Conflict):
+    """No other version has had all of the traffic of {alias!r} of {name!r}: name the `version` to go back to."""
+
+    code = "nothing_to_roll_back_to"

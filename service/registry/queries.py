@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, select
@@ -13,8 +14,8 @@ from service.kit.errors import NotFound
 from service.kit.ids import show
 from service.kit.pages import Page, newest_first, page_of
 from service.registry.errors import ModelNotFound, NothingServed, VersionNotFound
-from service.registry.models import Alias, Model, ModelVersion
-from service.registry.schemas import AliasView, ModelView, VersionView
+from service.registry.models import Alias, AliasTarget, Model, ModelVersion
+from service.registry.schemas import AliasView, ModelView, TargetView, VersionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,51 @@ def versions_of_jobs(session: Session, team_id: UUID, job_ids: Collection[UUID])
 
 
 def alias_view(session: Session, team_id: UUID, model_id: UUID, alias: str) -> AliasView:
-    """Where an alias that exists points."""
+    """What an alias that exists serves."""
     return next(view for _, view in _aliases(session, team_id, [model_id]) if view.alias == alias)
+
+
+def find_alias(session: Session, team_id: UUID, name: str, alias: str) -> AliasView:
+    """What the alias of the team's model serves. Raises ModelNotFound and NothingServed."""
+    model_id = session.scalar(select(Model.id).where(Model.team_id == team_id, Model.name == name))
+    if model_id is None:
+        raise ModelNotFound(name=name)
+    found = [view for _, view in _aliases(session, team_id, [model_id]) if view.alias == alias]
+    if not found:
+        raise NothingServed(name=name, alias=alias)
+    return found[0]
+
+
+def targets_of(session: Session, row: Alias) -> list[tuple[ModelVersion, int]]:
+    """What an alias serves, the largest share first."""
+    found = session.execute(
+        select(ModelVersion, AliasTarget.weight)
+        .join(AliasTarget, _targeted())
+        .where(AliasTarget.team_id == row.team_id, AliasTarget.model_id == row.model_id, AliasTarget.alias == row.alias)
+        .order_by(AliasTarget.weight.desc(), ModelVersion.number)
+    )
+    return [(version, weight) for version, weight in found]
+
+
+def version_row(session: Session, team_id: UUID, model_id: UUID, number: int) -> ModelVersion | None:
+    """The model's version of that number."""
+    return session.scalars(
+        select(ModelVersion).where(
+            ModelVersion.team_id == team_id, ModelVersion.model_id == model_id, ModelVersion.number == number
+        )
+    ).one_or_none()
+
+
+def number_of(session: Session, model: Model, version_id: UUID | None) -> int | None:
+    """The number of a version of the model, if there is one."""
+    known = session.get(ModelVersion, version_id) if version_id else None
+    return known.number if known and known.model_id == model.id else None
+
+
+def id_of_number(session: Session, model: Model, number: int | None) -> UUID | None:
+    """The other way round."""
+    known = version_row(session, model.team_id, model.id, number) if number is not None else None
+    return known.id if known else None
 
 
 def load_snapshot(session_as_resolver: Session) -> Snapshot:
@@ -190,7 +234,7 @@ def _version_view(row: ModelVersion) -> VersionView:
 
 
 def _aliases(session: Session, team_id: UUID, model_ids: Sequence[UUID]) -> list[tuple[UUID, AliasView]]:
-    """Each with its model's id."""
+    """Those that serve anything, each with its model's id."""
     previous = aliased(ModelVersion)
     rows = session.execute(
         select(Alias, ModelVersion.number, previous.number.label("previous_number"))
@@ -198,18 +242,39 @@ def _aliases(session: Session, team_id: UUID, model_ids: Sequence[UUID]) -> list
         .outerjoin(previous, and_(previous.team_id == Alias.team_id, previous.id == Alias.previous_version_id))
         .where(Alias.team_id == team_id, Alias.model_id.in_(model_ids))
         .order_by(Alias.alias)
+    ).all()
+    targets = session.execute(
+        select(AliasTarget.model_id, AliasTarget.alias, AliasTarget.weight, ModelVersion)
+        .join(ModelVersion, _targeted())
+        .where(AliasTarget.team_id == team_id, AliasTarget.model_id.in_(model_ids))
+        .order_by(AliasTarget.weight.desc(), ModelVersion.number)
     )
+    serving: dict[tuple[UUID, str], list[TargetView]] = {}
+    for model_id, alias, weight, version in targets:
+        view = TargetView(version=version.number, weight=weight, model=version.provider_model_id)
+        serving.setdefault((model_id, alias), []).append(view)
     return [
-        (
-            alias.model_id,
-            AliasView(
-                alias=alias.alias,
-                version=number,
-                previous_version=previous_number,
-                moved_at=alias.moved_at,
-                moved_by=alias.moved_by,
-                reason=alias.reason,
-            ),
-        )
-        for alias, number, previous_number in rows
+        (row.model_id, _alias_view(row, number, previous_number, serving.get((row.model_id, row.alias), [])))
+        for row, number, previous_number in rows
     ]
+
+
+def _alias_view(row: Alias, number: int, previous: int | None, targets: list[TargetView]) -> AliasView:
+    return AliasView(
+        alias=row.alias,
+        version=number,
+        targets=targets,
+        previous_version=previous,
+        revision=row.revision,
+        moved_at=row.moved_at,
+        moved_by=row.moved_by,
+        reason=row.reason,
+        protected_role=row.protected_role,
+        required_verdict=row.required_verdict,
+        on_unavailable=row.on_unavailable,
+        fallen_back=row.fallen_back,
+    )
+
+
+def _targeted() -> Any:
+    return and_(ModelVersion.team_id == AliasTarget.team_id, ModelVersion.id == AliasTarget.version_id)

@@ -1,10 +1,11 @@
 """Names, and the states of a version. Pure."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
-from service.registry.errors import BadName
+from service.registry.errors import BadName, BadShares
 
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _NAME: Final = re.compile(NAME[1:-1])
@@ -47,6 +48,17 @@ def check_name(name: str, *, pointer: str) -> None:
     """Raise BadName, blaming the field at `pointer`, unless `name` can be a model's or an alias's."""
     if _NAME.fullmatch(name) is None:
         raise BadName(name=name, pointer=pointer)
+
+
+def check_shares(shares: Sequence[tuple[int, int]]) -> None:
+    """Raise BadShares unless these (version, weight) name each version once and come to the whole."""
+    if len({version for version, _ in shares}) != len(shares) or sum(weight for _, weight in shares) != WHOLE:
+        raise BadShares(whole=WHOLE, pointer="#/targets")
+
+
+def may_move(role: str, needed: str | None) -> bool:
+    """Whether a key of `role` may move an alias kept for `needed`: nobody in particular, an admin, an operator."""
+    return needed is None or role in {"operator", needed}
 
 
 def probe_pause_seconds(attempts: int, *, first: float) -> float:

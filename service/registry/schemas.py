@@ -1,23 +1,64 @@
 """What the registry promises outside."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.kit.bodies import Body
 
+_WEIGHT: Final = "Its share in hundredths of a percent; those of an alias come to 10000."
+
+
+class TargetView(BaseModel):
+    """A version that an alias serves, and how much of it."""
+
+    version: int = Field(examples=[3])
+    weight: int = Field(description=_WEIGHT, examples=[9500])
+    model: str = Field(description="The provider's id.", examples=["ft:gpt-4.1-mini-2025-04-14:acme::Bx1"])
+
 
 class AliasView(BaseModel):
-    """Where an alias points."""
+    """What an alias serves."""
 
     object: Literal["model_alias"] = "model_alias"
     alias: str = Field(examples=["production"])
-    version: int = Field(description="Number of the version it means.", examples=[3])
-    previous_version: int | None = Field(description="What it meant before: promote that to roll back.", examples=[2])
+    version: int = Field(description="Number of the version it means: the one with the largest share.", examples=[3])
+    targets: list[TargetView] = Field(description="All it serves, the largest share first.")
+    previous_version: int | None = Field(
+        description="What last had all of the traffic before: rolling back goes there.", examples=[2]
+    )
+    revision: int = Field(
+        description="Counts its moves. Send it as `If-Match` to move only what you saw.", examples=[4]
+    )
     moved_at: datetime
     moved_by: str = Field(description="The key that moved it.")
     reason: str | None
+    protected_role: Literal["admin", "operator"] | None = Field(
+        description="Whose keys may move it, if not everybody's."
+    )
+    required_verdict: bool = Field(description="Whether it takes only versions that passed their evaluation.")
+    on_unavailable: Literal["stay", "move"] = Field(
+        description="When what it serves stops answering: stay, or move to the last version that does."
+    )
+    fallen_back: bool = Field(
+        description="Whether no version answered: then it serves the model's fallback until it is moved."
+    )
+
+
+class MoveView(BaseModel):
+    """One move of an alias."""
+
+    object: Literal["alias_move"] = "alias_move"
+    revision: int = Field(examples=[4])
+    at: datetime = Field(description="From when on it served this.")
+    by: str = Field(description="The key that moved it; `worker` for what happened by itself.")
+    action: str = Field(
+        description="`promote`, `rollback`, `canary`, `stop`, `fallback`, `protect` or `remove`.", examples=["promote"]
+    )
+    targets: list[TargetView] = Field(description="What it served from then on; nothing, once removed.")
+    reason: str | None
+    evidence: dict[str, Any] | None = Field(description="What the mover gave as evidence.")
 
 
 class VersionView(BaseModel):
@@ -48,13 +89,79 @@ class ModelView(BaseModel):
     aliases: list[AliasView] = Field(description="By name.")
 
 
+Reason = Annotated[str | None, Field(max_length=500, description="For those who look at the history.")]
+Number = Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of a ready version.", examples=[3])]
+
+
+class Share(Body):
+    """A version and how much of an alias it gets."""
+
+    version: Number
+    weight: int = Field(ge=1, le=10_000, description=_WEIGHT, examples=[500])
+
+
 class Promotion(Body):
-    """Which version an alias shall mean, and why."""
+    """What an alias shall serve, and why: one version, or several by shares."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 3, "reason": "Better on refunds."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"version": 3, "reason": "Better on refunds."},
+                {"targets": [{"version": 3, "weight": 9500}, {"version": 4, "weight": 500}], "reason": "Try 4 on 5 %."},
+            ]
+        }
+    )
 
-    version: int = Field(ge=1, le=2**31 - 1, description="Number of a ready version.")
-    reason: str | None = Field(None, max_length=500, description="For those who look at the history.")
+    version: Number | None = None
+    targets: list[Share] | None = Field(None, min_length=1, max_length=10, description="Instead of `version`.")
+    reason: Reason = None
+    evidence: dict[str, Any] | None = Field(None, description="Kept with the move: links, numbers, a ticket.")
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if (self.version is None) == (self.targets is None):
+            raise ValueError("give either `version` or `targets`")
+        return self
+
+    @property
+    def shares(self) -> list[Share]:
+        """Its targets, however they were given."""
+        return self.targets or [Share(version=self.version or 0, weight=10_000)]
+
+
+class RollBack(Body):
+    """Where to go back to, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "It invents discounts."}]})
+
+    version: Number | None = Field(None, description="Absent: what last had all of the traffic before.")
+    reason: Reason = None
+    evidence: dict[str, Any] | None = None
+
+
+class Stop(Body):
+    """Why a split ends."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "More complaints with 4."}]})
+
+    reason: Reason = None
+
+
+class Protection(Body):
+    """Who may move an alias, what a version needs for it, and what happens when it stops answering."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"role": "admin", "required_verdict": True, "on_unavailable": "move", "reason": "It is live."}]
+        }
+    )
+
+    role: Literal["admin", "operator"] | None = Field(
+        None, description="Only keys of this role move it; null: all may."
+    )
+    required_verdict: bool = Field(default=False, description="Only versions that passed their evaluation.")
+    on_unavailable: Literal["stay", "move"] = "stay"
+    reason: Reason = None
 
 
 class ResolutionView(BaseModel):

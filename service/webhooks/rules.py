@@ -28,4 +28,7 @@ class EventType(StrEnum):
     BUDGET_THRESHOLD_REACHED = "budget.threshold_reached"
     MODEL_READY = "model.ready"
     MODEL_PROMOTED = "model.promoted"
+    MODEL_ROLLED_BACK = "model.rolled_back"
+    MODEL_ALIAS_REMOVED = "model.alias_removed"
+    MODEL_UNAVAILABLE = "model.unavailable"
     RECONCILIATION_MISMATCH = "reconciliation.mismatch"

@@ -132,7 +132,20 @@ FOREIGN: Final[dict[str, list[Try]]] = {
     "PUT /v1/models/{name}/aliases/{alias}": [
         Try("/v1/models/{model}/aliases/production", {"version": 1}),
         Try("/v1/models/{model}/aliases/{alias}", {"version": 1}),
+        Try(f"/v1/models/{SHARED_MODEL}/aliases/{{alias}}?team={{team}}", {"version": 1}),
     ],
+    "GET /v1/models/{name}/aliases/{alias}": [
+        Try("/v1/models/{model}/aliases/{alias}"),
+        Try("/v1/models/{model}/aliases/{alias}?team={team}"),
+    ],
+    "DELETE /v1/models/{name}/aliases/{alias}": [Try("/v1/models/{model}/aliases/{alias}")],
+    "GET /v1/models/{name}/aliases/{alias}/history": [
+        Try("/v1/models/{model}/aliases/{alias}/history"),
+        Try(f"/v1/models/{SHARED_MODEL}/aliases/{{alias}}/history"),
+    ],
+    "POST /v1/models/{name}/aliases/{alias}/rollback": [Try("/v1/models/{model}/aliases/{alias}/rollback", {})],
+    "POST /v1/models/{name}/aliases/{alias}/stop": [Try("/v1/models/{model}/aliases/{alias}/stop", {})],
+    "PUT /v1/models/{name}/aliases/{alias}/protection": [Try("/v1/models/{model}/aliases/{alias}/protection", {})],
     **{
         f"{method} /v1/models/{{name}}/resolve": [
             Try("/v1/models/{model}/resolve"),
