@@ -13,6 +13,7 @@ from service.api.conditions import IfNoneMatch, answered
 from service.api.deps import May
 from service.api.errors import problems
 from service.kit import clock
+from service.kit.bodies import Instant
 from service.kit.db import read_only
 from service.kit.identity import Actor
 from service.kit.settings import settings
@@ -56,7 +57,7 @@ def filters(  # noqa: PLR0917 - a parameter of the URL each
 
 def as_of(
     moment: Annotated[
-        datetime | None,
+        Instant | None,
         Query(alias="as_of", description="The report as it was then: at least a minute ago, with a time zone."),
     ] = None,
 ) -> datetime | None:

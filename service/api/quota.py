@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
 
 from service import datasets, jobs, quotas, tenants
 from service.api.deps import May
@@ -28,11 +29,15 @@ def get_quota(
 ) -> quotas.QuotaView:
     """Each limit with what is spent, held and left of it, whose word it is and when it counts afresh."""
     with read_only(actor) as session:
-        if team is not None:
-            owner = tenants.find_team(session, team, within=actor.team_id)
-        elif actor.team_id is not None:
-            owner = tenants.team(session, actor.team_id)
-        else:
-            raise TeamNotNamed(role=actor.role, pointer="team")
+        owner = _owner(session, actor, team)
+    with read_only(actor.within(owner.id)) as session:  # finance may not look at jobs, only be told how many there are
         running, stored = jobs.slots_held(session, owner.id), datasets.stored_bytes(session, owner.id)
         return quotas.quota(session, owner, clock.now(), running=running, stored=stored)
+
+
+def _owner(session: Session, actor: Actor, team: str | None) -> tenants.TeamFacts:
+    if team is not None:
+        return tenants.find_team(session, team, within=actor.team_id)
+    if actor.team_id is None:
+        raise TeamNotNamed(role=actor.role, pointer="team")
+    return tenants.team(session, actor.team_id)

@@ -78,7 +78,12 @@ def _one_at_a_time(session: Session, ext_ref: str) -> None:
 
 def _is_same(booked: LedgerEntry, team: TeamFacts | None, wanted: Adjustment) -> bool:
     told = (team.id if team else None, money.amount(wanted.amount), wanted.reason, wanted.corrects)
-    return told == (booked.team_id, booked.amount, booked.reason, booked.corrects)
+    if told != (booked.team_id, booked.amount, booked.reason, booked.corrects):
+        return False
+    if wanted.corrects is not None:
+        return True  # all else is the entry's
+    about = (wanted.provider, wanted.base_model, wanted.model, wanted.charged_at or booked.charged_at)
+    return about == (booked.provider, booked.base_model, booked.model, booked.charged_at)
 
 
 def _book(session: Session, actor: Actor, team: TeamFacts | None, wanted: Adjustment, at: datetime) -> LedgerEntry:

@@ -22,7 +22,7 @@ class BadSpan(Invalid):
 
 
 class AsOfTooRecent(Invalid):
-    """as_of must lie {seconds} seconds or more in the past, with a time zone: later bookings may be under way."""
+    """as_of must lie {seconds} seconds or more in the past: later bookings may be under way."""
 
     code = "as_of_too_recent"
 

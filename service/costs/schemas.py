@@ -48,8 +48,8 @@ class AdjustmentRequest(Body):
     )
     team: str | None = Field(None, description="Slug or id of the team that is charged; null: unallocated.")
     provider: str | None = Field(None, max_length=32, description="Whose invoice it is about.", examples=["openai"])
-    base_model: str | None = Field(None, max_length=100)
-    model: str | None = Field(None, max_length=200, description="The fine-tuned model.")
+    base_model: str | None = Field(None, min_length=1, max_length=100)
+    model: str | None = Field(None, min_length=1, max_length=200, description="The fine-tuned model.")
     charged_at: Instant | None = Field(None, description="When what it is about was charged; absent: now.")
 
     @model_validator(mode="after")

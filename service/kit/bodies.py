@@ -31,6 +31,11 @@ class Body(BaseModel):
         return value
 
 
+def is_storable(text: str) -> bool:
+    """Whether Postgres can store it, or so much as be asked about it."""
+    return not _UNSTORABLE.search(text)
+
+
 def _can_be_read_back(value: datetime) -> datetime:
     if not _INSTANT_MIN <= value <= _INSTANT_MAX:
         raise ValueError("the instant must lie between the years 1 and 9999")

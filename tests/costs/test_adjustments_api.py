@@ -55,6 +55,29 @@ def test_finance_corrects_an_entry_once_for_each_key(team: Team, finance: Client
     assert len(ledger(facts(team))) == 2
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"provider": "emulator"}, {"base_model": "gpt-4.1-2025-04-14"}, {"model": "ft:b"},
+        {"charged_at": "2026-11-04T00:00:00Z"},
+    ],
+)  # fmt: skip
+def test_a_key_that_was_used_is_refused_for_any_other_request(
+    team: Team, finance: Client, other: dict[str, str]
+) -> None:
+    key, body = {"Idempotency-Key": uuid4().hex}, on_team(team, charged_at="2026-11-03T00:00:00Z")
+    first, again = finance.post(PATH, body, headers=key), finance.post(PATH, body, headers=key)
+    assert first.json()["id"] == again.json()["id"]
+    refused = finance.post(PATH, body | other, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("name", ["model", "base_model"])
+def test_an_empty_name_is_none(team: Team, finance: Client, name: str) -> None:
+    refused = finance.post(PATH, on_team(team, **{name: ""}))
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, f"#/{name}")
+
+
 def test_what_is_nobodys_is_said_to_be(finance: Client) -> None:
     body = {"team": None, "provider": "openai", "amount": "3", "reason": "a key nobody knows"}
     made = finance.post(PATH, body)

@@ -13,6 +13,7 @@ from uuid import UUID
 from service.costs.errors import AsOfTooRecent, BadCursor, BadSpan, UnknownSort
 from service.costs.rules import Period, period
 from service.kit import ids
+from service.kit.bodies import is_storable
 
 MEASURES: Final = ("estimated", "reserved", "accrued", "settled", "adjusted", "cost", "quantity")
 FILTERS: Final = (
@@ -103,7 +104,7 @@ def span(month: str | None, start: date | None, end: date | None, *, at: datetim
 
 def as_of(asked: datetime | None, *, at: datetime) -> datetime | None:
     """The moment whose report is wanted. Raises AsOfTooRecent where bookings may still be under way."""
-    if asked is not None and (asked.tzinfo is None or asked > at - AS_OF_AGE):
+    if asked is not None and asked > at - AS_OF_AGE:
         raise AsOfTooRecent(seconds=int(AS_OF_AGE.total_seconds()), pointer="as_of")
     return asked
 
@@ -139,9 +140,9 @@ def cursor_of(text: str, asked: Asked) -> Cursor:
         fits = by == [str(asked.sort), *asked.group_by] and len(values) == len(asked.group_by) + bool(
             asked.sort.measure
         )
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         fits, values = False, []
-    if not fits or not all(value is None or isinstance(value, str) for value in values):
+    if not fits or not all(value is None or (isinstance(value, str) and is_storable(value)) for value in values):
         raise BadCursor(pointer="after")
     if asked.sort.measure and not _NUMBER.fullmatch(values[0] or ""):
         raise BadCursor(pointer="after")
