@@ -38,6 +38,7 @@ from service.api import (
     limits,
     me,
     model_moves,
+    model_versions,
     models,
     periods,
     preparations,
@@ -64,8 +65,9 @@ ROUTERS = (
     limits.router, quota.router, uploads.router, datasets.router, erasing.router, preparations.router, jobs.router,
     job_actions.router, job_pauses.router, job_results.router, dataset_reading.router, dataset_reports.router,
     approvals.router, streams.router, costs.router, cost_entries.router, cost_outlook.router, usage.router,
-    adjustments.router, periods.router, models.router, model_moves.router, provider_webhooks.router,
-    reconciliation.router, explain.router, attention.router, prices.router, focus.router, health.router,
+    adjustments.router, periods.router, models.router, model_moves.router, model_versions.router,
+    provider_webhooks.router, reconciliation.router, explain.router, attention.router, prices.router,
+    focus.router, health.router,
 )  # fmt: skip
 
 

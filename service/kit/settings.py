@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     slots_probe_seconds: float = Field(600.0, gt=0, description="One more than an account refused is tried after this.")
     follow_seconds: float = Field(15.0, gt=0, description="Pause between two looks at a running job.")
     probe_seconds: float = Field(5.0, gt=0, description="First pause between two probes of a new model; it doubles.")
+    reprobe_seconds: float = Field(
+        21_600.0, gt=0, description="Between two probes of a model that answers, for one token each."
+    )
     follow_threads: int = Field(16, ge=1, le=64)
 
     # Reports.

@@ -147,5 +147,7 @@ class Answer(StrEnum):
     """Whether a fine-tuned model answers."""
 
     READY = "ready"
-    NOT_YET = "not_yet"  # 404 or 429 for some minutes after success
+    NOT_YET = "not_yet"  # 429, or no answer that says anything
+    GONE = "gone"  # 404: for some minutes after success, or for good
     REFUSED = "refused"  # the account may not use it
+    LOCKED_OUT = "locked_out"  # the account itself is refused, which says nothing of the model

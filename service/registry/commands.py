@@ -121,6 +121,13 @@ def keep_promise(session: Session, version: ModelVersion, at: datetime) -> None:
             )
 
 
+def lock_model(session: Session, team_id: UUID, model_id: UUID) -> None:
+    """Lock a model that exists until the unit ends: what happens to its versions and aliases happens one by one."""
+    session.execute(
+        select(Model.id).where(Model.team_id == team_id, Model.id == model_id).with_for_update(key_share=True)
+    )
+
+
 def _locked_model(session: Session, team_id: UUID, name: str) -> UUID:
     """The model of this name, made if new, and locked either way: its versions are numbered one at a time."""
     upsert = insert(Model).values(id=new_id(), team_id=team_id, name=name)

@@ -74,3 +74,9 @@ class NothingBefore(Conflict):
     """No other version has had all of the traffic of {alias!r} of {name!r}: name the `version` to go back to."""
 
     code = "nothing_to_roll_back_to"
+
+
+class VersionServed(Conflict):
+    """Version {version} of {name!r} is served by the alias {alias!r}: promote another there first."""
+
+    code = "version_served"

@@ -56,6 +56,12 @@ def has_served(session: Session, row: Alias, number: int) -> bool:
     return session.scalars(found.limit(1)).one_or_none() is not None
 
 
+def served_numbers(session: Session, row: Alias) -> list[int]:
+    """Versions the alias has served, the latest first and of one move the largest share first, each once."""
+    found = session.scalars(_of(row.team_id, row.model_id, row.alias).limit(100))
+    return list(dict.fromkeys(target["version"] for move in found for target in move.targets))
+
+
 def _of(team_id: UUID, model_id: UUID, alias: str) -> Select[Any]:
     return (
         select(AliasMove)

@@ -201,5 +201,5 @@ class AliasSchedule(Work, Base):
     outcome: Mapped[str | None] = mapped_column(String(500))  # why it failed
 
 
-PROBE: Final = Kind("registry.probe", ModelVersion, frozenset({State.LOADING}), queue="registry")
+PROBE: Final = Kind("registry.probe", ModelVersion, frozenset(set(State) - {State.RETIRED}), queue="registry")
 MOVE: Final = Kind("registry.move", AliasSchedule, frozenset({Scheduled.WAITING}), queue="registry")

@@ -81,6 +81,17 @@ def find_version(session: Session, team_id: UUID, version_id: UUID) -> VersionVi
     return _version_view(session.scalars(wanted).one())
 
 
+def numbered_version(session: Session, team_id: UUID, name: str, number: int) -> VersionView:
+    """The version of that number. Raises ModelNotFound and VersionNotFound."""
+    model_id = session.scalar(select(Model.id).where(Model.team_id == team_id, Model.name == name))
+    if model_id is None:
+        raise ModelNotFound(name=name)
+    row = version_row(session, team_id, model_id, number)
+    if row is None:
+        raise VersionNotFound(name=name, version=number)
+    return _version_view(row)
+
+
 def tuned_model(session: Session, team_id: UUID, name: str, which: str | int, *, pointer: str) -> TunedModel:
     """What an alias, or a version's number, of the team's model means.
 
@@ -225,10 +236,19 @@ def _version_view(row: ModelVersion) -> VersionView:
         base_model=row.base_model,
         job=row.job_id and show("job", row.job_id),
         dataset=row.dataset_id and show("dset", row.dataset_id),
+        source=row.source,
         state=row.state,
         attention=row.attention,
         created_at=row.created_at,
         ready_at=row.ready_at,
+        probed_at=row.probed_at,
+        unavailable_since=row.unavailable_since,
+        retired_at=row.retired_at,
+        notes=row.notes,
+        metrics=row.metrics,
+        verdict=row.verdict,
+        verdict_evidence=row.verdict_evidence,
+        verdict_at=row.verdict_at,
         shutdown_date=row.shutdown_date,
     )
 

@@ -11,6 +11,7 @@ NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _NAME: Final = re.compile(NAME[1:-1])
 PROBE_PAUSE_SECONDS_MAX: Final = 300.0
 WHOLE: Final = 10_000  # what the shares of an alias come to, in hundredths of a percent
+SILENT_MAX: Final = 3  # definite refusals in a row, seconds apart, until what answered once counts as unavailable
 REFUSALS_MAX: Final = 10  # with pauses of 5, 10, 20 … 300 s: for about 25 minutes
 
 
@@ -21,6 +22,14 @@ class State(StrEnum):
     READY = "ready"  # it has answered
     UNAVAILABLE = "unavailable"  # it answered once and does so no more, or is none the provider knows
     RETIRED = "retired"  # its owner has taken it out of service
+
+
+class Source(StrEnum):
+    """Where a version comes from."""
+
+    JOB = "job"
+    CHECKPOINT = "checkpoint"
+    IMPORT = "import"
 
 
 class Scheduled(StrEnum):

@@ -71,10 +71,23 @@ class VersionView(BaseModel):
     base_model: str = Field(examples=["gpt-4.1-mini-2025-04-14"])
     job: str | None = Field(description="The job that trained it; none for an imported one.")
     dataset: str | None = Field(description="What it was trained on, as far as that is known.")
-    state: str = Field(description="`loading` until the provider answers for it, then `ready`.", examples=["ready"])
+    source: Literal["job", "checkpoint", "import"] = Field(description="Where it comes from.")
+    state: str = Field(
+        description="`loading` until the provider answers for it, `ready`, `unavailable` while it does not answer any "
+        "more, `retired` once you took it out of service.",
+        examples=["ready"],
+    )
     attention: str | None = Field(description="Why a person must look at it, if one must.")
     created_at: datetime
     ready_at: datetime | None
+    probed_at: datetime | None = Field(description="When the provider last said whether it answers.")
+    unavailable_since: datetime | None
+    retired_at: datetime | None
+    notes: str | None
+    metrics: dict[str, Any] = Field(description="What its training came to.")
+    verdict: Literal["passed", "failed"] | None = Field(description="How its evaluation came out, once there was one.")
+    verdict_evidence: dict[str, Any] | None
+    verdict_at: datetime | None
     shutdown_date: date | None = Field(description="The day the provider stops serving it, as far as that is known.")
 
 
@@ -162,6 +175,22 @@ class Protection(Body):
     required_verdict: bool = Field(default=False, description="Only versions that passed their evaluation.")
     on_unavailable: Literal["stay", "move"] = "stay"
     reason: Reason = None
+
+
+class VersionNotes(Body):
+    """What people should know of a version."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"notes": "Trained without the refunds of May."}]})
+
+    notes: str | None = Field(max_length=2000)
+
+
+class Retirement(Body):
+    """Why a version ends."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Its data must not be used any more."}]})
+
+    reason: str = Field(min_length=1, max_length=500, description="For those who look at the audit.")
 
 
 class ResolutionView(BaseModel):

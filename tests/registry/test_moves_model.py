@@ -108,7 +108,7 @@ class World:
         assert (view.revision, view.previous_version) == (len(self.model.history), self.model.previous())
 
 
-@pytest.mark.parametrize("moves", [150, pytest.param(10_000, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("moves", [150, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
 def test_random_moves_agree_with_the_model(moves: int) -> None:
     team = a_team()
     for _ in range(VERSIONS):

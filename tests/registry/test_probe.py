@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
@@ -50,8 +52,10 @@ def age(team: TeamFacts, *, attempts: int | None = None) -> None:
 def test_a_model_that_answers_becomes_ready(team: TeamFacts) -> None:
     flows.probe([a_version(team, model=BASE, ready=False).id])
     row = version_of(team)
-    assert (row.state, row.due_at, row.lease_until, row.attention) == ("ready", None, None, None)
+    assert (row.state, row.lease_until, row.attention) == ("ready", None, None)
     assert row.ready_at is not None
+    assert row.due_at is not None, "it is asked again, some hours later"
+    assert timedelta(hours=5) < row.due_at - row.ready_at < timedelta(hours=7)
 
 
 def served_by(team: TeamFacts, alias: str) -> int:

@@ -129,6 +129,11 @@ FOREIGN: Final[dict[str, list[Try]]] = {
         Try("/v1/models/{own_model}/versions", {"job": "{job_id}"}, blames="#/job"),
         Try("/v1/models/{model}/versions", {"job": "{job_id}", "checkpoint_step": 12}, blames="#/job"),
     ],
+    "GET /v1/models/{name}/versions/{number}": [Try("/v1/models/{model}/versions/1")],
+    "PATCH /v1/models/{name}/versions/{number}": [Try("/v1/models/{model}/versions/1", {"notes": "spy"})],
+    "PUT /v1/models/{name}/versions/{number}/retirement": [
+        Try("/v1/models/{model}/versions/1/retirement", {"reason": "spite"})
+    ],
     "PUT /v1/models/{name}/aliases/{alias}": [
         Try("/v1/models/{model}/aliases/production", {"version": 1}),
         Try("/v1/models/{model}/aliases/{alias}", {"version": 1}),

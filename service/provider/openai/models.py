@@ -22,8 +22,10 @@ def answers(credentials: Credentials, model_id: str) -> Answer:
                 model=model_id, messages=[{"role": "user", "content": "ping"}], max_completion_tokens=1
             )
     except AccountRefused:
-        return Answer.REFUSED
-    except (NotThere, RateLimited, Unknown):
+        return Answer.LOCKED_OUT
+    except NotThere:
+        return Answer.GONE
+    except (RateLimited, Unknown):
         return Answer.NOT_YET
     except Refused:
         return Answer.REFUSED
