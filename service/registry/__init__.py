@@ -17,12 +17,17 @@ from service.registry.errors import (
     NothingBefore,
     NothingServed,
     ReasonRequired,
+    UnknownTeam,
     VerdictRequired,
     VersionNotFound,
     VersionNotReady,
     VersionServed,
 )
 from service.registry.history import moves
+from service.registry.listing import Search
+from service.registry.listing import find as find_model
+from service.registry.listing import search as list_models
+from service.registry.listing import update as update_model
 from service.registry.models import PROBE
 from service.registry.moving import Move, promote, protect, remove, roll_back, split, stop
 from service.registry.queries import (
@@ -31,9 +36,7 @@ from service.registry.queries import (
     TunedModel,
     VersionFacts,
     find_alias,
-    find_model,
     find_version,
-    list_models,
     load_snapshot,
     numbered_version,
     tuned_by_id,
@@ -43,6 +46,7 @@ from service.registry.queries import (
 from service.registry.rules import State, check_name
 from service.registry.schemas import (
     AliasView,
+    ModelUpdate,
     ModelView,
     MoveView,
     Promotion,
@@ -66,6 +70,7 @@ __all__ = [
     "BadShares",
     "ModelNotFound",
     "ModelRegistered",
+    "ModelUpdate",
     "ModelView",
     "Move",
     "MoveView",
@@ -78,11 +83,13 @@ __all__ = [
     "ResolutionView",
     "Retirement",
     "RollBack",
+    "Search",
     "Share",
     "Snapshot",
     "State",
     "Stop",
     "TunedModel",
+    "UnknownTeam",
     "VerdictRequired",
     "VersionFacts",
     "VersionNotFound",
@@ -110,5 +117,6 @@ __all__ = [
     "stop",
     "tuned_by_id",
     "tuned_model",
+    "update_model",
     "versions_of_jobs",
 ]  # fmt: skip

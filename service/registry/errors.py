@@ -80,3 +80,9 @@ class VersionServed(Conflict):
     """Version {version} of {name!r} is served by the alias {alias!r}: promote another there first."""
 
     code = "version_served"
+
+
+class UnknownTeam(NotFound):
+    """There is no team {team!r} to share a model with."""
+
+    code = "shared_with_unknown_team"

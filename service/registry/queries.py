@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session, aliased
 from service import tenants
 from service.kit.errors import NotFound
 from service.kit.ids import show
-from service.kit.pages import Page, newest_first, page_of
 from service.registry.errors import ModelNotFound, NothingServed, VersionNotFound
-from service.registry.models import Alias, AliasTarget, Model, ModelVersion
+from service.registry.models import Alias, AliasTarget, Model, ModelShare, ModelVersion
 from service.registry.schemas import AliasView, ModelView, TargetView, VersionView
 
 
@@ -58,21 +57,6 @@ class Snapshot:
 
     keys: Mapping[str, tenants.KeyRecord]
     resolutions: Sequence[Resolution]
-
-
-def find_model(session: Session, team_id: UUID, name: str) -> ModelView:
-    """The team's model of this name. Raises ModelNotFound."""
-    row = session.scalars(select(Model).where(Model.team_id == team_id, Model.name == name)).one_or_none()
-    if row is None:
-        raise ModelNotFound(name=name)
-    return _views(session, team_id, [row])[0]
-
-
-def list_models(session: Session, team_id: UUID, *, after: UUID | None, limit: int) -> Page[ModelView]:
-    """The team's models, newest first."""
-    owned = select(Model).where(Model.team_id == team_id)
-    rows, has_more = newest_first(session, owned, Model.id, after=after, limit=limit)
-    return page_of(_views(session, team_id, rows), has_more=has_more)
 
 
 def find_version(session: Session, team_id: UUID, version_id: UUID) -> VersionView:
@@ -208,7 +192,8 @@ def load_snapshot(session_as_resolver: Session) -> Snapshot:
     return Snapshot(keys, [Resolution(**row) for row in rows.mappings()])
 
 
-def _views(session: Session, team_id: UUID, rows: Sequence[Model]) -> list[ModelView]:
+def views(session: Session, team_id: UUID, rows: Sequence[Model]) -> list[ModelView]:
+    """Models of one team, as shown."""
     ids = [row.id for row in rows]
     versions = session.scalars(
         select(ModelVersion)
@@ -216,10 +201,20 @@ def _views(session: Session, team_id: UUID, rows: Sequence[Model]) -> list[Model
         .order_by(ModelVersion.number.desc())
     ).all()
     aliases = _aliases(session, team_id, ids)
+    shares = session.execute(
+        select(ModelShare.model_id, ModelShare.slug)
+        .where(ModelShare.team_id == team_id, ModelShare.model_id.in_(ids))
+        .order_by(ModelShare.slug)
+    ).all()
     return [
         ModelView(
             id=show("model", row.id),
             name=row.name,
+            owner=row.owner,
+            visibility=row.visibility,
+            shared_with=[slug for model_id, slug in shares if model_id == row.id],
+            notes=row.notes,
+            fallback=row.fallback,
             created_at=row.created_at,
             versions=[_version_view(version) for version in versions if version.model_id == row.id],
             aliases=[view for model_id, view in aliases if model_id == row.id],

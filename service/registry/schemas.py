@@ -97,9 +97,31 @@ class ModelView(BaseModel):
     object: Literal["model"] = "model"
     id: str = Field(examples=["model_01m7w74m4ve4esgepz92mvfgnz"])
     name: str = Field(examples=["support-bot"])
+    owner: str = Field(description="Slug of the team whose it is; others call it `owner:name`.", examples=["support"])
+    visibility: Literal["team", "shared", "company"] = Field(
+        description="Who may read and resolve it: its team, also the teams it is shared with, or everybody here."
+    )
+    shared_with: list[str] = Field(description="Slugs of teams; they count while the visibility is `shared`.")
+    notes: str | None
+    fallback: str | None = Field(
+        description="What to call when no version answers: a provider's id; null: the version's base model."
+    )
     created_at: datetime
     versions: list[VersionView] = Field(description="Newest first.")
     aliases: list[AliasView] = Field(description="By name.")
+
+
+class ModelUpdate(Body):
+    """What the owner says of a model; what is absent stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"visibility": "shared", "shared_with": ["chat"], "notes": "Ask before use."}]}
+    )
+
+    visibility: Literal["team", "shared", "company"] = "team"
+    shared_with: list[str] = Field([], max_length=100, description="Slugs of teams; it replaces those there are.")
+    notes: str | None = Field(None, max_length=2000)
+    fallback: str | None = Field(None, min_length=1, max_length=255, description="A provider's model id.")
 
 
 Reason = Annotated[str | None, Field(max_length=500, description="For those who look at the history.")]

@@ -71,3 +71,24 @@ def test_a_removed_alias_is_gone_and_its_history_is_not(served: Team) -> None:
     assert served.member.delete(f"{ALIAS}?reason=unused").status_code == 204
     assert served.viewer.get(ALIAS).status_code == 404
     assert served.viewer.get(f"{ALIAS}/history").json()["data"][0]["targets"] == []
+
+
+def test_a_model_is_shared_with_teams_that_exist_and_listed_with_the_fields_it_has(served: Team) -> None:
+    wanted = {"visibility": "shared", "shared_with": [served.slug], "notes": "ask first"}
+    changed = served.member.patch("/v1/models/support-bot", wanted)
+    assert (changed.status_code, changed.json()["shared_with"]) == (200, [served.slug])
+    assert served.viewer.get("/v1/models?name=support&state=ready").json()["data"] == [changed.json()]
+    assert served.viewer.get("/v1/models?retiring_within=90d").json()["data"] == []
+    assert served.viewer.get("/v1/models?retiring_within=soon").status_code == 422
+    unknown = served.member.patch("/v1/models/support-bot", {"shared_with": [served.slug, "nobody-at-all"]})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "shared_with_unknown_team")
+    assert unknown.json()["errors"][0]["pointer"] == "#/shared_with/1"
+
+
+def test_a_version_is_annotated_and_retired_once_nothing_serves_it(served: Team) -> None:
+    version = "/v1/models/support-bot/versions/1"
+    assert served.member.patch(version, {"notes": "the first"}).json()["notes"] == "the first"
+    assert served.member.put(f"{version}/retirement", {"reason": "old"}).json()["state"] == "retired"
+    assert served.viewer.get(version).json()["retired_at"] is not None
+    refused = served.member.put("/v1/models/support-bot/versions/2/retirement", {"reason": "old"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "version_served")

@@ -62,7 +62,7 @@ def test_a_model_shows_its_versions_newest_first_and_its_aliases_by_name() -> No
             registry.promote(session, acting_for(team), "support-bot", alias, version=1, reason=None, at=clock.now())
     with read_only(acting_for(team)) as session:
         view = registry.find_model(session, team.id, "support-bot")
-        page = registry.list_models(session, team.id, after=None, limit=10)
+        page = registry.list_models(session, team.id, registry.Search(), after=None, limit=10)
     assert [version.model for version in view.versions] == ["ft:two", "ft:one"]
     assert [alias.alias for alias in view.aliases] == ["production", "staging"]
     assert page.data == [view]  # the same entity has the same fields everywhere

@@ -124,7 +124,12 @@ FOREIGN: Final[dict[str, list[Try]]] = {
         Try("/v1/jobs/{own_job_id}/clone", {"dataset": "{dset_id}"}, "#/dataset"),
     ],
     "POST /v1/jobs/{job}/move": [Try("/v1/jobs/{job_id}/move", {"connection": "conn_01m7w6kt9eepp87nc93bk07v4n"})],
-    "GET /v1/models/{name}": [Try("/v1/models/{model}"), Try("/v1/models/{model_id}")],
+    "GET /v1/models/{name}": [
+        Try("/v1/models/{model}"),
+        Try("/v1/models/{model_id}"),
+        Try("/v1/models/{team}:{model}"),
+    ],
+    "PATCH /v1/models/{name}": [Try("/v1/models/{model}", {"notes": "spy"})],
     "POST /v1/models/{name}/versions": [
         Try("/v1/models/{own_model}/versions", {"job": "{job_id}"}, blames="#/job"),
         Try("/v1/models/{model}/versions", {"job": "{job_id}", "checkpoint_step": 12}, blames="#/job"),
