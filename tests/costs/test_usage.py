@@ -81,6 +81,23 @@ def test_it_is_told_in_parts_and_booked_by_the_difference(organisation: Organisa
     assert len({entry["ext_ref"] for entry in organisation.entries()}) == 3
 
 
+def test_tokens_that_are_told_as_another_meters_are_not_booked_twice(organisation: Organisation) -> None:
+    model = a_tuned_model(a_funded_team("10"))
+    organisation.use(model, DAY, input_tokens=100, cached_input_tokens=40)
+    read_usage(AT)
+    organisation.emulator.control.delete("/usage")
+    organisation.use(model, DAY, input_tokens=100)  # none of it was cached, as the provider has found
+    read_usage(AT)
+    read_usage(AT)
+    booked = [(entry["meter"], entry["quantity"]) for entry in organisation.entries()]
+    assert sorted(booked) == [("cached_input_tokens", -40), ("cached_input_tokens", 40),
+                              ("input_tokens", 40), ("input_tokens", 60)]  # fmt: skip
+    assert {line["meter"]: line["quantity"] for line in organisation.lines()} == {
+        "input_tokens": 100, "cached_input_tokens": 0,
+    }  # fmt: skip
+    assert sum(line["amount"] for line in organisation.lines()) == Decimal("0.00003")
+
+
 def test_a_base_that_is_named_by_its_alias_has_the_snapshots_price(organisation: Organisation) -> None:
     organisation.use(a_tuned_model(base="gpt-4o-mini"), DAY, input_tokens=1_000_000)
     read_usage(AT)

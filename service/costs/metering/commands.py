@@ -17,7 +17,7 @@ from service.costs import posting
 from service.costs.errors import UsageOwnerNotFound
 from service.costs.metering import queries
 from service.costs.metering.models import OwnedModel, ProviderReading, UsageDay, UsageOwner
-from service.costs.metering.rules import Failure, Owners, combined, metered
+from service.costs.metering.rules import Failure, Owners, combined, metered, told_as_other_meters
 from service.costs.metering.schemas import UsageOwnerView
 from service.costs.posting import Posting
 from service.costs.rules import quote
@@ -44,15 +44,17 @@ def own_model(
 
 
 def take(session_as_operator: Session, account: MeteredAccount, told: Sequence[RemoteUsage], *, at: datetime) -> None:
-    """Keep what was told of tuned models; what is new or more is to be booked. Again, it changes nothing.
+    """Keep what was told of tuned models; what is new, more or less is to be booked. Again, it changes nothing.
 
-    A project that another account tells of too is that one's: two keys of one organisation tell the same twice.
+    A meter that a line told of before and does not any more is at zero: its tokens are told as another's by now. A
+    project that another account tells of too is that one's: two keys of one organisation tell the same twice.
     """
     session = session_as_operator
+    posting.share_ledger(session)  # before any row, as whoever books the lines: `allocate` may follow
     owners = queries.owners(session, account.id, {one.model for one in told})
     snapshots = {name: one.id for one in catalog.offered(session, account.provider).values() for name in one.aliases}
     anothers: set[tuple[str, date]] = set()
-    kept: dict[tuple[object, ...], UsageDay] = {}
+    kept, told_of = dict[tuple[object, ...], UsageDay](), set[tuple[object, ...]]()
     if told:
         days = (min(one.day for one in told), max(one.day for one in told))
         anothers = _anothers(session, account, *days)
@@ -63,6 +65,9 @@ def take(session_as_operator: Session, account: MeteredAccount, told: Sequence[R
         if base is not None and (one.project or "", one.day) not in anothers:
             for row in _lines(account, one, snapshots.get(base, base)):
                 _keep(session, kept.setdefault(_key(row), row), row, owners, at)
+                told_of.add(_key(row))
+    for key in told_as_other_meters(kept, told_of):
+        kept[key].quantity, kept[key].read_at = 0, at
 
 
 def _anothers(session: Session, account: MeteredAccount, first: date, last: date) -> set[tuple[str, date]]:

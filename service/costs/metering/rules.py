@@ -1,6 +1,7 @@
 """Whose usage is whose, and what a line of usage is metered as. Pure."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -81,6 +82,14 @@ def metered(usage: RemoteUsage) -> dict[str, int]:
         "output_tokens": usage.output_tokens,
     }
     return {meter: tokens for meter, tokens in quantities.items() if tokens or meter == "input_tokens"}
+
+
+def told_as_other_meters(
+    kept: Iterable[tuple[object, ...]], told: AbstractSet[tuple[object, ...]]
+) -> list[tuple[object, ...]]:
+    """Keys, the meter last, that are not told of any more while the rest of their line is."""
+    lines = {key[:-1] for key in told}
+    return [key for key in kept if key not in told and key[:-1] in lines]
 
 
 def combined(told: Iterable[RemoteUsage]) -> list[RemoteUsage]:
