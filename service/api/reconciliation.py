@@ -82,9 +82,9 @@ def adjust_reconciliation(
                 costs.book_settlement(session, booker, payer, one, reason=body.reason, at=clock.now())
         except (Invalid, NotFound):
             with unit_of_work(operator) as session:
-                costs.record_settlement(session, one, is_booked=False)
+                costs.record_settlement(session, one)
             raise
         with unit_of_work(operator) as session:
-            costs.record_settlement(session, one, is_booked=True)
+            costs.record_settlement(session, one)
     with read_only(actor) as session:
         return costs.show_reconciliation(session, reconciliation)

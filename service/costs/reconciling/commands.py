@@ -201,7 +201,7 @@ def is_open(finding: Finding) -> bool:
 
 def left_of(finding: Finding) -> Decimal:
     """What was billed beyond the ledger and is not booked yet; below zero the other way round."""
-    return finding.amount - finding.adjusted - finding.pending
+    return finding.amount - finding.adjusted
 
 
 def _settle_state(session: Session, row: Reconciliation, findings: Sequence[Finding], at: datetime) -> None:
@@ -220,7 +220,7 @@ def _settle_state(session: Session, row: Reconciliation, findings: Sequence[Find
 def _agreed(today: Compared, findings: Sequence[Finding]) -> list[UUID]:
     adjusted: dict[str, Decimal] = {}
     for one in findings:
-        adjusted[one.line_item] = adjusted.get(one.line_item, money.ZERO) + one.adjusted + one.pending
+        adjusted[one.line_item] = adjusted.get(one.line_item, money.ZERO) + one.adjusted
     return [
         accrued.entry
         for subject, sides in today.sides.items()

@@ -84,7 +84,7 @@ def chosen(session_as_operator: Session, row: Reconciliation, finding: str | Non
 
 
 def _view(row: Reconciliation, findings: Sequence[Finding]) -> ReconciliationView:
-    adjusted = sum((one.adjusted + one.pending for one in findings), money.ZERO)
+    adjusted = sum((one.adjusted for one in findings), money.ZERO)
     residual = row.billed - row.booked - adjusted
     return ReconciliationView(
         id=show("recon", row.id),
@@ -116,7 +116,7 @@ def _finding_view(one: Finding) -> FindingView:
         billed=one.billed,
         booked=one.booked,
         amount=one.amount,
-        adjusted=one.adjusted + one.pending,
+        adjusted=one.adjusted,
         left=left_of(one),
         corrects=show("entry", one.corrects) if one.corrects else None,
         detail=one.detail,

@@ -2,6 +2,7 @@
 
 An entry is written as its team and a finding as an operator, never both in one transaction. So the amount is frozen
 first, under a reference of its own; booked once under that reference, however often it is tried; and then recorded.
+What is frozen and not recorded is still open: it may not be booked.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from service.costs import adjusting
 from service.costs.adjusting import NO_METER, Adjustment
 from service.costs.errors import AlreadyBooked
 from service.costs.metering.queries import midnight
+from service.costs.models import LedgerEntry
 from service.costs.reconciling import queries
 from service.costs.reconciling.commands import is_open, left_of
 from service.costs.reconciling.models import Finding, Reconciliation
@@ -75,7 +77,7 @@ def book(
     adjustment = Adjustment(
         amount=wanted.amount,
         reason=reason,
-        ext_ref=f"{OWN}{wanted.finding_id}:{wanted.revision}",
+        ext_ref=_reference(wanted),
         corrects=wanted.corrects,
         provider=wanted.provider,
         charged_at=midnight(wanted.day),
@@ -89,18 +91,33 @@ def book(
         return  # for another team or reason, by somebody who came first and did not come back to record it
 
 
-def record(session_as_operator: Session, wanted: Settlement, *, is_booked: bool) -> None:
-    """Write that it is booked, or that it is not and nothing is frozen any more."""
-    one = session_as_operator.get_one(Finding, wanted.finding_id, with_for_update=True)
-    if one.revision != wanted.revision or not one.pending:
+def record(session_as_operator: Session, wanted: Settlement) -> None:
+    """Write what the ledger says of it: booked, or, where it has no such entry, that nothing is frozen any more.
+
+    The same reference is frozen next, so that whoever is still booking it and whoever claims it anew book it once.
+    """
+    session = session_as_operator
+    row = _day_of(session, wanted.finding_id)
+    one = session.get_one(Finding, wanted.finding_id, with_for_update=True)
+    if one.revision > wanted.revision or (one.revision == wanted.revision and not one.pending):
         return  # somebody else recorded it
-    one.adjusted += one.pending if is_booked else money.ZERO
-    one.pending = money.ZERO
-    session_as_operator.flush()
-    _restate(session_as_operator, one.reconciliation_id)
+    amount = session.scalar(select(LedgerEntry.amount).where(LedgerEntry.ext_ref == _reference(wanted)))
+    one.adjusted += amount or money.ZERO
+    one.revision, one.pending = wanted.revision - (amount is None), money.ZERO
+    session.flush()
+    findings = session.scalars(select(Finding).where(Finding.reconciliation_id == row.id)).all()
+    row.state = state_of([Cause(each.cause) for each in findings if is_open(each)])
 
 
-def _restate(session: Session, reconciliation_id: UUID) -> None:
-    findings = session.scalars(select(Finding).where(Finding.reconciliation_id == reconciliation_id)).all()
-    row = session.get_one(Reconciliation, reconciliation_id)
-    row.state = state_of([Cause(one.cause) for one in findings if is_open(one)])
+def _day_of(session: Session, finding_id: UUID) -> Reconciliation:
+    """Locked, and before its findings, as whoever compares the day does."""
+    return session.scalars(
+        select(Reconciliation)
+        .join(Finding, Finding.reconciliation_id == Reconciliation.id)
+        .where(Finding.id == finding_id)
+        .with_for_update(of=Reconciliation)
+    ).one()
+
+
+def _reference(wanted: Settlement) -> str:
+    return f"{OWN}{wanted.finding_id}:{wanted.revision}"
