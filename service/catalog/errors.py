@@ -70,6 +70,6 @@ class PriceInThePast(Conflict):
 
 
 class BadPriceList(Invalid):
-    """Nothing was imported, for {count} things are wrong. The first: line {line}, {field}: {detail}."""
+    """Nothing was imported; problems: {count}. The first: line {line}, {field}: {detail}."""
 
     code = "price_list_invalid"

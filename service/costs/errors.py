@@ -4,7 +4,7 @@ from service.kit.errors import Conflict, Invalid, NotFound
 
 
 class UnknownGroup(Invalid):
-    """Costs cannot be grouped by {group!r}; give any of {known}, with commas between."""
+    """Costs cannot be grouped by {group!r}; give any of {known}."""
 
     code = "unknown_group"
 

@@ -25,9 +25,9 @@ _BOUNDS: Final = select(
     select(func.min(BillingPeriod.month)).scalar_subquery(),
 )
 _SAYS: Final = {
-    "held": "{count} jobs of that month still hold money: what they cost counts when they end",
-    "accrued": "{count} entries are our own reckoning that the provider has not confirmed",
-    "unreconciled": "the entries of {count} days have not been found to match the provider's bill",
+    "held": "jobs of that month that still hold money: {count}. What they cost counts when they end",
+    "accrued": "entries of our own reckoning that the provider has not confirmed: {count}",
+    "unreconciled": "days whose entries were not found to match the provider's bill: {count}",
 }
 
 

@@ -77,11 +77,12 @@ def approve_budget(
 ) -> BudgetRequestView:
     """Add what was asked for, or what is granted instead, to the team's present month, until the grant expires.
 
-    Again changes nothing. Raises BudgetRequestDecided, BudgetRequestExpired, GrantOutsideMonth or BudgetIsUnlimited.
+    Again changes nothing. Raises BudgetRequestDecided, also where something else was granted, BudgetRequestExpired,
+    GrantOutsideMonth or BudgetIsUnlimited.
     """
     row = _find(session, shown_id, None, lock=True)
     if row.state == "approved" or not _is_open(row, at):
-        return _as_decided(row, "approved", at)
+        return _as_decided(row, "approved" if _is_granted(row, wanted) else "otherwise", at)
     team = tenants.team(session, row.team_id)
     month = rules.month_of(at, team.time_zone)
     ends_at = rules.begins_at(rules.next_month(month), team.time_zone)
@@ -162,6 +163,12 @@ def _is(state: RequestState, at: datetime) -> ColumnElement[bool]:
     if state == "pending":
         return and_(BudgetRequest.state == "pending", BudgetRequest.expires_at > at)
     return BudgetRequest.state == state
+
+
+def _is_granted(row: BudgetRequest, wanted: BudgetGrant) -> bool:
+    """Whether nothing else is wanted than what was granted: somebody who grants 4 is not told that 3 were."""
+    amount = Decimal(wanted.amount) if wanted.amount else row.granted_amount
+    return (amount, wanted.expires_at or row.granted_until) == (row.granted_amount, row.granted_until)
 
 
 def _as_decided(row: BudgetRequest, wanted: str, at: datetime) -> BudgetRequestView:

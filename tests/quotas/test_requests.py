@@ -145,7 +145,10 @@ def test_decisions_are_made_once_and_repeating_them_changes_nothing() -> None:
     team = a_funded_team("10")
     request = ask(team)
     first = approve(request, amount="3")
-    assert approve(request, amount="4") == first
+    assert approve(request, amount="3.00") == approve(request) == first
+    for amount, until in (("4", None), ("3", AT + timedelta(hours=1))):
+        with pytest.raises(quotas.BudgetRequestDecided):
+            approve(request, amount=amount, expires_at=until)
     with pytest.raises(quotas.BudgetRequestDecided):
         decline(request)
     with pytest.raises(quotas.BudgetRequestDecided):

@@ -57,7 +57,7 @@ def old_models(session: Session, *, team_id: UUID | None, days: int, after: str 
         wanted = wanted.where(OwnedModel.team_id == team_id)
     if after is not None:
         wanted = wanted.where(OwnedModel.model > after)
-    return [OldModel(*row) for row in session.execute(wanted).tuples()]
+    return [OldModel(*row) for row in session.execute(wanted)]
 
 
 def unused(session_as_operator: Session, models: Sequence[OldModel], *, days: int) -> list[OldModel]:

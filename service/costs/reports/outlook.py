@@ -136,13 +136,17 @@ def _jobs(span: Span, by: str, team_id: UUID | None, filters: Filters) -> Select
 
 
 def _measured(jobs: Subquery) -> list[ColumnElement[Any]]:
-    off = cast(jobs.c.actual / jobs.c.estimated, Float) - 1
+    off = jobs.c.actual / jobs.c.estimated - 1
     return [
         func.count().label("jobs"),
         func.coalesce(func.sum(jobs.c.estimated), 0).label("estimated"),
         func.coalesce(func.sum(jobs.c.actual), 0).label("actual"),
-        cast(func.round(func.sum(jobs.c.actual) / func.sum(jobs.c.estimated), 4), Float).label("ratio"),
-        func.avg(off).label("bias"),
-        func.avg(func.abs(off)).label("error"),
+        _share(func.sum(jobs.c.actual) / func.sum(jobs.c.estimated)).label("ratio"),
+        _share(func.avg(off)).label("bias"),
+        _share(func.avg(func.abs(off))).label("error"),
         func.count().filter(jobs.c.actual > jobs.c.estimated).label("overruns"),
     ]
+
+
+def _share(value: ColumnElement[Any]) -> ColumnElement[float]:
+    return cast(func.round(value, 4), Float)
