@@ -138,6 +138,13 @@ def quiet(launch: Launch) -> Iterator[LocalStack]:
         yield launch(cleanup)
 
 
+@pytest.fixture(scope="module")
+def own(quiet: LocalStack) -> Platform:
+    """The API on it: closed months and the price book are everybody's."""
+    quiet.start_api()
+    return Platform(quiet)
+
+
 @pytest.fixture(scope="session")
 def emulator(stack: LocalStack) -> Emulator:
     stack.start_emulator(speed=200)

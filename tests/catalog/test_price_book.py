@@ -2,9 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier
@@ -16,7 +14,6 @@ from service import catalog, tenants
 from service.kit import ids
 from service.kit.db import read_only
 from service.kit.identity import CLI
-from tests.conftest import Launch
 from tests.stack import Client, Platform, Team
 from tests.tenants.factories import a_key
 
@@ -24,15 +21,6 @@ PATH = "/v1/prices"
 MODEL = "gpt-4.1-nano-2025-04-14"
 ROW = {"provider": "openai", "model": MODEL, "meter": "training_tokens", "amount": "1.25", "list_amount": "1.5"}
 HEADER = "provider,model,meter,tier,amount,list_amount,currency,unit_quantity,effective_from"
-
-
-@pytest.fixture(scope="module")
-def own(launch: Launch) -> Iterator[Platform]:
-    """A platform of one's own: the price book is everybody's."""
-    with ExitStack() as cleanup:
-        stack = launch(cleanup)
-        stack.start_api()
-        yield Platform(stack)
 
 
 @pytest.fixture(scope="module")

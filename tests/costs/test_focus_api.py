@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from typer.testing import CliRunner
 from service import costs, tenants
 from service.cli import costs as command
 from service.kit.db import read_only, unit_of_work
-from tests.conftest import Launch
 from tests.costs import focus_world
 from tests.costs.books import AFTER, FINANCE, month
 from tests.costs.focus_world import World
@@ -25,15 +22,6 @@ from tests.stack import Client, Platform
 from tests.tenants.factories import a_key
 
 PATH = "/v1/costs/focus"
-
-
-@pytest.fixture(scope="module")
-def own(launch: Launch) -> Iterator[Platform]:
-    """A platform of one's own: closed months concern everybody."""
-    with ExitStack() as cleanup:
-        stack = launch(cleanup)
-        stack.start_api()
-        yield Platform(stack)
 
 
 @pytest.fixture(scope="module")

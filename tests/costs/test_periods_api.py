@@ -1,7 +1,5 @@
 """Finance closes a month, opens it again and verifies it over HTTP."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -9,22 +7,12 @@ import pytest
 from service import tenants
 from service.kit.db import read_only
 from service.kit.identity import CLI
-from tests.conftest import Launch
 from tests.costs.factories import spend
 from tests.stack import Client, Platform, Team
 from tests.tenants.factories import a_key
 
 PATH = "/v1/billing-periods"
 MARCH = datetime(2024, 3, 5, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def own(launch: Launch) -> Iterator[Platform]:
-    """A platform of one's own: closed months concern everybody."""
-    with ExitStack() as cleanup:
-        stack = launch(cleanup)
-        stack.start_api()
-        yield Platform(stack)
 
 
 @pytest.fixture(scope="module")
