@@ -14,9 +14,6 @@ import secrets
 from typing import Final
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from service.kit.settings import settings
 
 _FORMAT: Final = b"\x01"
@@ -37,6 +34,8 @@ def place(table: str, column: str, row: UUID) -> bytes:
 
 def seal(secret: str, bound_to: bytes) -> bytes:
     """Encrypt `secret` for one place. Sealing the same secret twice gives different bytes."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 6 MB; few processes seal
+
     key = _master_key()
     nonce = secrets.token_bytes(_NONCE_BYTES)
     return _FORMAT + _key_id(key) + nonce + AESGCM(key).encrypt(nonce, secret.encode(), bound_to)
@@ -44,6 +43,9 @@ def seal(secret: str, bound_to: bytes) -> bytes:
 
 def unseal(sealed: bytes, bound_to: bytes) -> str:
     """The secret sealed for this place. Raises SealingError for another place, another master key or altered bytes."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
     key = _master_key()
     if sealed[:_HEAD_BYTES] != _FORMAT + _key_id(key):
         raise SealingError("the value was sealed with another master key than TUNEPLANE_MASTER_KEY")
