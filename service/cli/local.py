@@ -73,6 +73,7 @@ class LocalStack:
         pepper, master = _kept_secrets(self.folder)
         return inherited | {
             "PYTHONUNBUFFERED": "1",
+            "MALLOC_TRIM_THRESHOLD_": "131072",  # what a large body took is given back after it
             "TUNEPLANE_ENVIRONMENT": "demo",
             "TUNEPLANE_DATABASE_URL": self.postgres.url(self.database, "tp_app"),
             "TUNEPLANE_ADMIN_DATABASE_URL": self.postgres.url(self.database),
