@@ -11,7 +11,8 @@ from typeid.errors import TypeIDException
 from service.kit.errors import NotFound
 
 _NOUNS: Final = {  # others are their own prefix
-    "dset": "dataset", "conn": "connection", "ctest": "connection test", "prep": "preparation", "key": "API key"
+    "dset": "dataset", "conn": "connection", "ctest": "connection test", "prep": "preparation", "key": "API key",
+    "entry": "ledger entry", "recon": "reconciliation", "uown": "owner of usage", "usage": "line of usage",
 }  # fmt: skip
 
 

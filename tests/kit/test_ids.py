@@ -44,9 +44,12 @@ def test_a_malformed_or_foreign_id_is_not_found_and_nothing_worse(text: str) -> 
     assert refused.value.code == "not_found"
 
 
-def test_a_refusal_says_the_noun_and_not_its_prefix() -> None:
-    with pytest.raises(ids.UnknownId, match=r"^There is no dataset with the id 'x'\.$"):
-        ids.read("dset", "x")
+@pytest.mark.parametrize(
+    ("prefix", "noun"), [("dset", "dataset"), ("recon", "reconciliation"), ("uown", "owner of usage")]
+)
+def test_a_refusal_says_the_noun_and_not_its_prefix(prefix: str, noun: str) -> None:
+    with pytest.raises(ids.UnknownId, match=rf"^There is no {noun} with the id 'x'\.$"):
+        ids.read(prefix, "x")
 
 
 @given(st.text(max_size=60))
