@@ -80,9 +80,12 @@ def _apply(session: Session, teams: Sequence[UUID], month: date, at: datetime) -
     What a month was carried or granted it keeps.
     """
     base = queries.terms(session, teams[0]).base
+    these = (BudgetMonth.team_id.in_(teams), BudgetMonth.month >= month)
+    in_order = select(BudgetMonth.month).where(*these).order_by(BudgetMonth.team_id, BudgetMonth.month)
+    session.execute(in_order.with_for_update())  # as `take_back_grants` does: nobody waits in a circle
     changed = session.execute(
         update(BudgetMonth)
-        .where(BudgetMonth.team_id.in_(teams), BudgetMonth.month >= month)
+        .where(*these)
         .values(base_amount=base)
         .returning(BudgetMonth.team_id, BudgetMonth.month, BudgetMonth.limit_amount, BudgetMonth.spent)
         .execution_options(synchronize_session=False)

@@ -24,6 +24,7 @@ from tests.quotas.factories import (
     figures,
     hold,
     is_granted,
+    set_platform,
     set_terms,
     settle,
     shown,
@@ -138,6 +139,34 @@ def test_a_grant_approved_while_somebody_reserves_is_there_for_the_next() -> Non
             wait_until_blocked(approving)
         approving.result(timeout=5)
     assert is_granted(team, "5")
+
+
+def set_platform_reading_all() -> None:
+    """In the table's own order, as Postgres chooses to where there are many months."""
+    with unit_of_work(CLI) as session:
+        for way in ("indexscan", "bitmapscan", "indexonlyscan"):
+            session.execute(text(f"SET LOCAL enable_{way} = off"))
+        quotas.set_platform_budget(session, CLI, quotas.BudgetSet(monthly_limit="50"), at=AT)
+
+
+@pytest.mark.usefixtures("database")
+def test_the_platforms_budget_and_expired_grants_take_teams_in_one_order() -> None:
+    """Both change many teams' months in one transaction: whoever came from the other end would wait in a circle."""
+    first, second = sorted((a_team(), a_team()), key=lambda team: team.id)
+    try:
+        set_platform(monthly_limit="100")
+        for team in (second, first):  # in the table the other way round
+            hold(team, "1")
+        with ThreadPoolExecutor(1) as pool:
+            with unit_of_work(CLI) as session:
+                lock = text("SELECT 1 FROM budget_months WHERE team_id = :id FOR UPDATE NOWAIT")
+                session.execute(lock, {"id": first.id})
+                setting = pool.submit(set_platform_reading_all)
+                wait_until_blocked(setting)
+                session.execute(lock, {"id": second.id})
+            setting.result(timeout=5)
+    finally:
+        set_platform()
 
 
 @pytest.mark.usefixtures("database")
