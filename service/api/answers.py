@@ -1,4 +1,4 @@
-"""What a request to resolve is answered, decided from memory alone: bytes made ahead for every alias, one key check.
+"""What a request to resolve is answered, decided from memory alone: one key check, and bytes that are there.
 
     GET|HEAD /v1/models/{name}/resolve?alias=production
 
@@ -6,26 +6,18 @@ Validators follow RFC 9110 (8.8.3, 13.1.2), caching RFC 9111 and RFC 5861. A key
 unknown until the notification of it has been taken in: well under a second, at worst one poll (`Resolver`).
 """
 
-import hashlib
 import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
-from uuid import UUID
 
 from service import registry, tenants
 from service.api.errors import PROBLEM_JSON, KeyMissing, ScopeMissing, TeamKeyRequired, problem
+from service.api.served import Headers, Representation, Served
 from service.kit.errors import TuneplaneError, Unavailable
-from service.kit.ids import show
-
-Headers = list[tuple[bytes, bytes]]
-Key = tuple[UUID, str, str]
-"""Team, model's name, alias."""
 
 SCOPE: Final = "models:resolve"
 ALIAS_DEFAULT: Final = "production"
@@ -45,24 +37,6 @@ class Outdated(Unavailable):
     code = "registry_unreachable"
 
 
-@dataclass(frozen=True, slots=True)
-class Representation:
-    """One answer in one form, ready to be sent."""
-
-    etag: bytes
-    headers: Headers
-    headers_unchanged: Headers
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """The registry as of one moment, as answers; the values are the JSON and the plain form."""
-
-    keys: Mapping[str, tenants.KeyRecord]
-    representations: Mapping[Key, tuple[Representation, Representation]]
-
-
 class Question(NamedTuple):
     """A request to resolve, as it came in."""
 
@@ -80,44 +54,6 @@ class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
-
-
-def prepare(snapshot: registry.Snapshot, *, max_age_seconds: int) -> Served:
-    """Write every answer ahead. An answer may be kept for `max_age_seconds`, and for a day while we are away."""
-    made = {(one.team_id, one.name, one.alias): _representations(one, max_age_seconds) for one in snapshot.resolutions}
-    return Served(snapshot.keys, made)
-
-
-def _representations(one: registry.Resolution, max_age_seconds: int) -> tuple[Representation, Representation]:
-    view = registry.ResolutionView(
-        name=one.name,
-        alias=one.alias,
-        model=one.model,
-        base_model=one.base_model,
-        version=one.version,
-        job_id=one.job_id and show("job", one.job_id),
-        activated_at=one.activated_at,
-        shutdown_date=one.shutdown_date,
-        previous_model=one.previous_model,
-    )
-    shared = [
-        (b"cache-control", b"private, max-age=%d, stale-while-revalidate=60, stale-if-error=86400" % max_age_seconds),
-        (b"vary", b"Authorization, Accept"),
-        (b"last-modified", format_datetime(one.activated_at, usegmt=True).encode()),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    return (
-        _representation(view.model_dump_json().encode(), b"application/json", shared),
-        _representation(one.model.encode(), b"text/plain; charset=utf-8", shared),
-    )
-
-
-def _representation(body: bytes, content_type: bytes, shared: Headers) -> Representation:
-    # Of the bytes themselves: the same in every process, and another one as soon as anything in them differs.
-    etag = b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode()
-    unchanged = [*shared, (b"etag", etag)]
-    about = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-    return Representation(etag, [*unchanged, *about], unchanged, body)
 
 
 def answer(served: Served | None, question: Question, *, stale_seconds: int | None = None) -> Answer:
@@ -144,10 +80,12 @@ def _find(served: Served | None, question: Question, *, is_stale: bool) -> Repre
     if record.team_id is None:
         raise TeamKeyRequired(role=record.role)
     alias = _alias(question.query)
-    found = served.representations.get((record.team_id, question.name, alias))
+    found = served.find(record.team_id, question.name, alias)
     if found is None:
         raise Outdated(retry_after_seconds=5) if is_stale else registry.NothingServed(name=question.name, alias=alias)
-    return found[_prefers_text(question.headers.get(b"accept"))]
+    if _prefers_text(question.headers.get(b"accept")):
+        return found.text(served.cache_control)
+    return found.json(served.cache_control)
 
 
 def _check_key(

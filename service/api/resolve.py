@@ -12,8 +12,9 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import registry
-from service.api.answers import Answer, Question, Served, answer, prepare
+from service.api.answers import Answer, Question, answer
 from service.api.middleware import given_request_id
+from service.api.served import Served, prepare
 from service.kit import clock, ids, logs
 from service.kit.db import read_only
 from service.kit.identity import RESOLVER
@@ -91,7 +92,8 @@ class Resolver:
             self._note_failure(error)
             return False
         if self._copy is None or snapshot != self._copy.snapshot:
-            served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds)
+            before = self._copy.served if self._copy else None
+            served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds, before=before)
             log.info("resolve.loaded", aliases=len(snapshot.resolutions), keys=len(snapshot.keys))
         else:
             served = self._copy.served

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from service import tenants
-from service.api.answers import Answer, Question, answer, prepare
+from service.api.answers import Answer, Question, answer
+from service.api.served import Entry, Served, prepare
 from service.kit.settings import settings
 from service.registry import Resolution, Snapshot
 from service.tenants.rules import assemble_key
@@ -218,8 +219,32 @@ def test_before_the_first_load_nothing_is_denied_either() -> None:
     assert code(answered) == (503, "registry_not_loaded")
 
 
+def entry(served: Served) -> Entry:
+    found = served.find(TEAM, "bot", "production")
+    assert found is not None
+    return found
+
+
 def test_a_move_gives_another_tag() -> None:
     moved = replace(snapshot(), resolutions=[replace(RESOLUTION, version=3, model="ft:gpt:acme::3")])
     before, after = (prepare(one, max_age_seconds=30) for one in (snapshot(), moved))
-    at = (TEAM, "bot", "production")
-    assert before.representations[at][0].etag != after.representations[at][0].etag
+    tags = {entry(one).json(one.cache_control).etag for one in (before, after)}
+    assert len(tags) == 2
+
+
+def test_what_has_not_moved_keeps_its_answer_and_what_has_gets_another() -> None:
+    other = replace(RESOLUTION, alias="staging")
+    before = prepare(replace(snapshot(), resolutions=[RESOLUTION, other]), max_age_seconds=30)
+    kept = entry(before).json(before.cache_control)
+    moved = replace(snapshot(), resolutions=[RESOLUTION, replace(other, version=3)])
+    after = prepare(moved, max_age_seconds=30, before=before)
+    assert entry(after).json(after.cache_control) is kept
+    assert after.find(TEAM, "bot", "staging") is not before.find(TEAM, "bot", "staging")
+
+
+def test_another_setting_gives_every_answer_anew() -> None:
+    before = prepare(snapshot(), max_age_seconds=30)
+    entry(before).json(before.cache_control)
+    after = prepare(snapshot(), max_age_seconds=31, before=before)
+    headers = dict(entry(after).json(after.cache_control).headers)
+    assert headers[b"cache-control"].startswith(b"private, max-age=31,")
