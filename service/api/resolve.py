@@ -1,12 +1,14 @@
 """The hot path: `/v1/models/{name}/resolve` from memory, for thousands a second, whatever else is down.
 
 A thread of each API process listens for `resolve_changed`, and looks every `resolve_poll_seconds` in case it missed
-one. While Postgres is away the last good state goes on being served.
+one. While Postgres is away the last good state goes on being served; a process that starts then takes it from the file
+that is kept of it (`snapshot`).
 """
 
 import itertools
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +17,7 @@ from service import registry
 from service.api.answers import Answer, Question, answer
 from service.api.middleware import given_request_id
 from service.api.served import Served, prepare
+from service.api.snapshot import Keeper, restore
 from service.kit import clock, ids, logs
 from service.kit.db import read_only
 from service.kit.identity import RESOLVER
@@ -40,6 +43,7 @@ class Copy:
     served: Served
     current_at: datetime
     current_at_seconds: float  # the same on the monotonic clock
+    is_restored: bool = False  # from the file: Postgres has not been reached since this process started
 
 
 class Resolver:
@@ -49,13 +53,19 @@ class Resolver:
         self._copy: Copy | None = None  # replaced as a whole: requests read it while the thread works
         self._reachable = True
         self._listener = Listener("resolve_changed", name="resolver", on_news=self._look, on_lost=self._note_failure)
+        self._file = settings().resolve_snapshot_file
+        self._keeper = Keeper(self._file) if self._file else None
 
     def start(self) -> None:
         self._listener.start()
+        if self._keeper:
+            self._keeper.start()
 
     def stop(self) -> None:
         """Within a second or so; a load that hangs is left to its deadline."""
         self._listener.stop()
+        if self._keeper:
+            self._keeper.stop()
 
     @property
     def current_at(self) -> datetime | None:
@@ -91,13 +101,16 @@ class Resolver:
         except Exception as error:  # noqa: BLE001 - whatever it is, the last good state is served on
             self._note_failure(error)
             return False
-        if self._copy is None or snapshot != self._copy.snapshot:
-            before = self._copy.served if self._copy else None
+        known = self._copy
+        if known is not None and snapshot == known.snapshot:
+            snapshot, served = known.snapshot, known.served
+        else:
+            before = known.served if known else None
             served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds, before=before)
             log.info("resolve.loaded", aliases=len(snapshot.resolutions), keys=len(snapshot.keys))
-        else:
-            served = self._copy.served
         self._copy = Copy(snapshot, served, at, seconds)
+        if self._keeper:
+            self._keeper.offer(snapshot, at)
         if not self._reachable:
             self._reachable = True
             log.info("resolve.reachable")
@@ -107,11 +120,28 @@ class Resolver:
         if self._reachable:  # once, not every second
             log.warning("resolve.unreachable", error=type(error).__name__, reason=str(error)[:200])
         self._reachable = False
+        if self._file and self._copy is None:
+            self._restore(self._file)
+
+    def _restore(self, file: Path) -> None:
+        """Begin with what was kept, rather than with nothing."""
+        kept = restore(file)
+        if kept is None:
+            return
+        snapshot, at = kept
+        served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds)
+        age = max((clock.now() - at).total_seconds(), 0)
+        self._copy = Copy(snapshot, served, at, clock.monotonic() - age, is_restored=True)
+        log.warning(
+            "resolve.restored", aliases=len(snapshot.resolutions), keys=len(snapshot.keys), age_seconds=int(age)
+        )
 
 
 def _stale_seconds(copy: Copy | None) -> int | None:
-    age = clock.monotonic() - copy.current_at_seconds if copy else 0
-    return int(age) if age > _POLLS_MISSED_MAX * settings().resolve_poll_seconds else None
+    if copy is None:
+        return None
+    age = clock.monotonic() - copy.current_at_seconds
+    return int(age) if copy.is_restored or age > _POLLS_MISSED_MAX * settings().resolve_poll_seconds else None
 
 
 class FastPath:

@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     )
     resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
     resolve_max_age_seconds: int = Field(30, ge=0)
+    resolve_snapshot_file: Path | None = Field(
+        None, description="What to resolve from when Postgres is away at the start; one for all API processes here."
+    )
+    resolve_snapshot_seconds: float = Field(60.0, gt=0, description="It is written at most this often.")
+    resolve_snapshot_age_seconds_max: float = Field(86_400.0, gt=0, description="An older one is not answered from.")
 
     # Watching (docs/watching.md).
     streams_per_team_max: int = Field(50, ge=1, description="Open event streams of one team at one API process.")
