@@ -1,8 +1,8 @@
 """The hot path: `/v1/models/{name}/resolve` from memory, for thousands a second, whatever else is down.
 
 A thread of each API process listens for `resolve_changed`, and looks every `resolve_poll_seconds` in case it missed
-one. While Postgres is away the last good state goes on being served; a process that starts then takes it from the file
-that is kept of it (`snapshot`).
+one, each time at what was touched since it last did. While Postgres is away the last good state goes on being served; a
+process that starts then takes it from the file that is kept of it (`snapshot`).
 """
 
 import itertools
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import registry
 from service.api.answers import Answer, Question, answer
 from service.api.middleware import given_request_id
-from service.api.served import Served, prepare
+from service.api.served import Served, prepare, update
 from service.api.snapshot import Keeper, restore
 from service.kit import clock, ids, logs
 from service.kit.db import read_only
@@ -39,7 +39,6 @@ _numbers: Final = itertools.count(1)
 class Copy:
     """What was loaded, ready to be served, and when it was last known to be current."""
 
-    snapshot: registry.Snapshot
     served: Served
     current_at: datetime
     current_at_seconds: float  # the same on the monotonic clock
@@ -51,6 +50,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self._copy: Copy | None = None  # replaced as a whole: requests read it while the thread works
+        self._mark: registry.Mark | None = None  # how far the copy has seen
         self._reachable = True
         self._listener = Listener("resolve_changed", name="resolver", on_news=self._look, on_lost=self._note_failure)
         self._file = settings().resolve_snapshot_file
@@ -96,30 +96,41 @@ class Resolver:
     def _load(self) -> bool:
         at, seconds = clock.now(), clock.monotonic()
         try:
-            with read_only(RESOLVER) as session:
-                snapshot = registry.load_snapshot(session)
+            served, mark = self._changed() or self._whole()
         except Exception as error:  # noqa: BLE001 - whatever it is, the last good state is served on
             self._note_failure(error)
             return False
-        known = self._copy
-        if known is not None and snapshot == known.snapshot:
-            snapshot, served = known.snapshot, known.served
-        else:
-            before = known.served if known else None
-            served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds, before=before)
-            log.info("resolve.loaded", aliases=len(snapshot.resolutions), keys=len(snapshot.keys))
-        self._copy = Copy(snapshot, served, at, seconds)
+        self._copy, self._mark = Copy(served, at, seconds), mark
         if self._keeper:
-            self._keeper.offer(snapshot, at)
+            self._keeper.offer(served, at)
         if not self._reachable:
             self._reachable = True
             log.info("resolve.reachable")
         return True
 
+    def _changed(self) -> tuple[Served, registry.Mark] | None:
+        """The copy with what has been touched since; None where everything is to be read."""
+        if self._copy is None or self._mark is None:
+            return None
+        with read_only(RESOLVER) as session:
+            mark = registry.mark(session)
+            if mark.horizon < self._mark.horizon:
+                return None
+            return update(self._copy.served, registry.load_changes(session, self._mark, mark)), mark
+
+    def _whole(self) -> tuple[Served, registry.Mark]:
+        with read_only(RESOLVER, seconds=settings().resolve_load_seconds) as session:
+            mark, snapshot = registry.mark(session), registry.load_snapshot(session)
+        before = self._copy.served if self._copy else None
+        served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds, before=before)
+        log.info("resolve.loaded", aliases=len(snapshot.resolutions), keys=len(snapshot.keys))
+        return served, mark
+
     def _note_failure(self, error: Exception) -> None:
         if self._reachable:  # once, not every second
             log.warning("resolve.unreachable", error=type(error).__name__, reason=str(error)[:200])
         self._reachable = False
+        self._mark = None  # what comes back may be a copy of earlier, or another server: nothing is known to be in it
         if self._file and self._copy is None:
             self._restore(self._file)
 
@@ -131,7 +142,7 @@ class Resolver:
         snapshot, at = kept
         served = prepare(snapshot, max_age_seconds=settings().resolve_max_age_seconds)
         age = max((clock.now() - at).total_seconds(), 0)
-        self._copy = Copy(snapshot, served, at, clock.monotonic() - age, is_restored=True)
+        self._copy = Copy(served, at, clock.monotonic() - age, is_restored=True)
         log.warning(
             "resolve.restored", aliases=len(snapshot.resolutions), keys=len(snapshot.keys), age_seconds=int(age)
         )

@@ -5,7 +5,7 @@ instead of all. A `Served` is never changed: requests read it while the resolver
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from functools import lru_cache
@@ -60,6 +60,7 @@ class Entry:
 
 OfTeam = Mapping[tuple[str, str], Entry]
 """By the model's name and the alias."""
+_NOTHING: Final[OfTeam] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +76,53 @@ class Served:
         of_team = self.teams.get(team_id)
         return of_team.get((name, alias)) if of_team else None
 
+    def snapshot(self) -> registry.Snapshot:
+        """The facts in it."""
+        return registry.Snapshot(
+            self.keys, [entry.resolution for entries in self.teams.values() for entry in entries.values()]
+        )
+
 
 def prepare(snapshot: registry.Snapshot, *, max_age_seconds: int, before: Served | None = None) -> Served:
     """Ready to answer. An answer may be kept for `max_age_seconds`, and for a day while we are away.
 
-    What has not changed since `before` keeps the answers it has.
+    What has not changed since `before` keeps the answers it has; if nothing has, it is `before` itself.
     """
     control = b"private, max-age=%d, stale-while-revalidate=60, stale-if-error=86400" % max_age_seconds
     cache_control = (b"cache-control", control)
-    known = before.teams if before is not None and before.cache_control == cache_control else {}
-    return Served(snapshot.keys, _by_team(snapshot.resolutions, known), cache_control)
+    if before is not None and before.cache_control != cache_control:
+        before = None
+    teams = _by_team(snapshot.resolutions, before.teams if before else {})
+    if before is not None and (before.keys, before.teams) == (snapshot.keys, teams):
+        return before
+    return Served(snapshot.keys, teams, cache_control)
+
+
+def update(before: Served, changes: registry.Changes) -> Served:
+    """As it is after these changes; `before` itself where they are none. It costs what they do, not all."""
+    keys = before.keys if changes.keys is None or changes.keys == before.keys else changes.keys
+    touched: dict[UUID, set[UUID]] = {}
+    for team_id, model_id in changes.models:
+        touched.setdefault(team_id, set()).add(model_id)
+    came = _by_team(changes.resolutions, before.teams)
+    teams = {team: _replaced(before.teams.get(team, _NOTHING), models, came.get(team, _NOTHING))
+             for team, models in touched.items()}  # fmt: skip
+    moved = {team: entries for team, entries in teams.items() if entries != before.teams.get(team, _NOTHING)}
+    if not moved and keys is before.keys:
+        return before
+    return Served(keys, {**before.teams, **moved} if moved else before.teams, before.cache_control)
+
+
+def _replaced(entries: OfTeam, models: Container[UUID], came: OfTeam) -> OfTeam:
+    """A team's aliases, with those of these models replaced by what came."""
+    return {at: one for at, one in entries.items() if one.resolution.model_id not in models} | dict(came)
 
 
 def _by_team(resolutions: Iterable[registry.Resolution], known: Mapping[UUID, OfTeam]) -> dict[UUID, OfTeam]:
     made: dict[UUID, dict[tuple[str, str], Entry]] = {}
-    nothing: OfTeam = {}
     for one in resolutions:
         at = (one.name, one.alias)
-        entry = known.get(one.team_id, nothing).get(at)
+        entry = known.get(one.team_id, _NOTHING).get(at)
         made.setdefault(one.team_id, {})[at] = entry if entry and entry.resolution == one else Entry(one)
     return dict(made)
 

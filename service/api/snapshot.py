@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from service import registry, tenants
+from service.api.served import Served
 from service.kit import clock, logs
 from service.kit.settings import settings
 
@@ -48,7 +49,7 @@ class Keeper:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offered: tuple[registry.Snapshot, datetime] | None = None
+        self._offered: tuple[Served, datetime] | None = None
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapshot", daemon=True)
@@ -61,25 +62,25 @@ class Keeper:
         self._stopping.set()
         self._news.set()
 
-    def offer(self, snapshot: registry.Snapshot, current_at: datetime) -> None:
+    def offer(self, served: Served, current_at: datetime) -> None:
         """Have it kept; the same object again need not be."""
-        self._offered = snapshot, current_at
+        self._offered = served, current_at
         self._news.set()
 
     def _run(self) -> None:
-        kept: registry.Snapshot | None = None
+        kept: Served | None = None
         passed = 0
         while self._news.wait() and not self._stopping.is_set():
             self._news.clear()
             if self._offered is not None and (self._offered[0] is not kept or passed >= _WRITE_ANYWAY):
-                snapshot, current_at = self._offered
-                kept, passed = (snapshot, 0) if self._keep(snapshot, current_at) else (None, 0)
+                served, current_at = self._offered
+                kept, passed = (served, 0) if self._keep(served, current_at) else (None, 0)
             passed += 1
             self._stopping.wait(settings().resolve_snapshot_seconds)
 
-    def _keep(self, snapshot: registry.Snapshot, current_at: datetime) -> bool:
+    def _keep(self, served: Served, current_at: datetime) -> bool:
         try:
-            write(self._path, snapshot, current_at)
+            write(self._path, served.snapshot(), current_at)
         except OSError as error:
             log.warning("resolve.snapshot_not_written", path=str(self._path), reason=str(error))
             return False

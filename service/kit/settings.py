@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     )
     resolve_poll_seconds: float = Field(10.0, gt=0, description="Longest time an alias moved elsewhere stays unseen.")
     resolve_max_age_seconds: int = Field(30, ge=0)
+    resolve_load_seconds: float = Field(
+        30.0, gt=0, description="Reading the whole registry is cut off after this long."
+    )
     resolve_snapshot_file: Path | None = Field(
         None, description="What to resolve from when Postgres is away at the start; one for all API processes here."
     )

@@ -31,13 +31,10 @@ from service.registry.listing import update as update_model
 from service.registry.models import PROBE
 from service.registry.moving import Move, promote, protect, remove, roll_back, split, stop
 from service.registry.queries import (
-    Resolution,
-    Snapshot,
     TunedModel,
     VersionFacts,
     find_alias,
     find_version,
-    load_snapshot,
     numbered_version,
     tuned_by_id,
     tuned_model,
@@ -59,6 +56,7 @@ from service.registry.schemas import (
     VersionNotes,
     VersionView,
 )
+from service.registry.snapshot import Changes, Mark, Resolution, Snapshot, load_changes, load_snapshot, mark
 from service.registry.versions import annotate, attach_verdict, retire
 
 __all__ = [
@@ -68,6 +66,8 @@ __all__ = [
     "AliasView",
     "BadName",
     "BadShares",
+    "Changes",
+    "Mark",
     "ModelNotFound",
     "ModelRegistered",
     "ModelUpdate",
@@ -104,7 +104,9 @@ __all__ = [
     "find_model",
     "find_version",
     "list_models",
+    "load_changes",
     "load_snapshot",
+    "mark",
     "moves",
     "numbered_version",
     "promote",

@@ -1,15 +1,13 @@
 """Reads of the registry. Row-level security shows a team its own models only; the filters here say the same."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
 
-from service import tenants
 from service.kit.errors import NotFound
 from service.kit.ids import show
 from service.registry.errors import ModelNotFound, NothingServed, VersionNotFound
@@ -33,30 +31,6 @@ class TunedModel:
     model: str
     base_model: str
     connection_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What an alias means, and since when."""
-
-    team_id: UUID
-    name: str
-    alias: str
-    model: str
-    base_model: str
-    version: int
-    job_id: UUID | None
-    activated_at: datetime
-    shutdown_date: date | None
-    previous_model: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All it takes to resolve any alias for any key without a database."""
-
-    keys: Mapping[str, tenants.KeyRecord]
-    resolutions: Sequence[Resolution]
 
 
 def find_version(session: Session, team_id: UUID, version_id: UUID) -> VersionView:
@@ -165,31 +139,6 @@ def id_of_number(session: Session, model: Model, number: int | None) -> UUID | N
     """The other way round."""
     known = version_row(session, model.team_id, model.id, number) if number is not None else None
     return known.id if known else None
-
-
-def load_snapshot(session_as_resolver: Session) -> Snapshot:
-    """Everything, in two statements."""
-    keys = {record.key_id: record for record in tenants.keys_for_resolving(session_as_resolver)}
-    previous = aliased(ModelVersion)
-    rows = session_as_resolver.execute(
-        select(
-            Alias.team_id,
-            Model.name,
-            Alias.alias,
-            ModelVersion.provider_model_id.label("model"),
-            ModelVersion.base_model,
-            ModelVersion.number.label("version"),
-            ModelVersion.job_id,
-            Alias.moved_at.label("activated_at"),
-            ModelVersion.shutdown_date,
-            previous.provider_model_id.label("previous_model"),
-        )
-        .join(Model, and_(Model.team_id == Alias.team_id, Model.id == Alias.model_id))
-        .join(ModelVersion, and_(ModelVersion.team_id == Alias.team_id, ModelVersion.id == Alias.version_id))
-        .outerjoin(previous, and_(previous.team_id == Alias.team_id, previous.id == Alias.previous_version_id))
-        .order_by(Alias.team_id, Model.name, Alias.alias)
-    )
-    return Snapshot(keys, [Resolution(**row) for row in rows.mappings()])
 
 
 def views(session: Session, team_id: UUID, rows: Sequence[Model]) -> list[ModelView]:

@@ -14,6 +14,7 @@ from service.tenants.queries import (
     count_choosers,
     digest,
     find_team,
+    fingerprint_of_keys,
     has_operator,
     keys_for_resolving,
     list_keys,
@@ -30,6 +31,6 @@ from service.tenants.schemas import KeyCreate, KeyCreated, KeyView, Me, TeamCrea
 __all__ = [
     "SCOPES", "InvalidKey", "KeyCreate", "KeyCreated", "KeyExpired", "KeyRecord", "KeyView", "Me", "Role", "TeamCreate",
     "TeamFacts", "TeamUpdate", "TeamView", "authenticate", "change_team", "count_choosers", "create_key",
-    "create_team", "digest", "find_team", "has_operator", "keys_for_resolving", "list_keys", "list_teams", "me",
-    "owners", "parse_key", "revoke_key", "show_team", "slugs", "team",
+    "create_team", "digest", "find_team", "fingerprint_of_keys", "has_operator", "keys_for_resolving", "list_keys",
+    "list_teams", "me", "owners", "parse_key", "revoke_key", "show_team", "slugs", "team",
 ]  # fmt: skip

@@ -116,6 +116,16 @@ def keys_for_resolving(session_as_resolver: Session) -> list[KeyRecord]:
     return [KeyRecord(row.key_id, row.digest, row.team_id, Role(row.role), row.expires_at) for row in rows]
 
 
+def fingerprint_of_keys(session_as_resolver: Session) -> tuple[int, int | None]:
+    """Another one whenever `keys_for_resolving` says something else, for less than reading them all."""
+    shown = func.row(ApiKey.key_id, ApiKey.digest, ApiKey.team_id, ApiKey.role, ApiKey.expires_at)
+    hashed = func.bit_xor(func.hash_record_extended(shown, 0))
+    count, mixed = session_as_resolver.execute(
+        select(func.count(), hashed).where(ApiKey.revoked_at.is_(None)).select_from(ApiKey)
+    ).one()
+    return count, mixed
+
+
 def digest(secret: str) -> bytes:
     """What is stored of a key's secret: HMAC-SHA-256 under this installation's pepper. Raises PepperMissing."""
     pepper = settings().key_pepper.get_secret_value()

@@ -19,7 +19,8 @@ TEAM = UUID("01a1f87f-c4a8-7201-b5cb-87ecf8bf29bd")
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SECRET = "s" * 43
 RESOLUTION = Resolution(
-    team_id=TEAM, name="bot", alias="production", model="ft:gpt:acme::2", base_model="gpt", version=2, job_id=TEAM,
+    team_id=TEAM, model_id=TEAM, name="bot", alias="production", model="ft:gpt:acme::2", base_model="gpt", version=2,
+    job_id=TEAM,
     activated_at=NOW - timedelta(days=1), shutdown_date=date(2027, 1, 14), previous_model="ft:gpt:acme::1",
 )  # fmt: skip
 PATH = "/v1/models/bot/resolve"

@@ -66,3 +66,66 @@ def test_everything_is_loaded_by_two_statements() -> None:
 def test_its_role_sees_and_does_nothing_else(statement: str) -> None:
     with pytest.raises(ProgrammingError), unit_of_work(RESOLVER) as session:
         session.execute(text(statement))
+
+
+def marked() -> registry.Mark:
+    with read_only(RESOLVER) as session:
+        return registry.mark(session)
+
+
+def changes(since: registry.Mark) -> registry.Changes:
+    with read_only(RESOLVER) as session:
+        return registry.load_changes(session, since, registry.mark(session))
+
+
+def move(team: tenants.TeamFacts, version: int, alias: str = "production") -> None:
+    with unit_of_work(acting_for(team)) as session:
+        promote(session, acting_for(team), "support-bot", alias, version=version, reason=None, at=clock.now())
+
+
+def test_what_has_moved_is_told_and_nothing_else() -> None:
+    team, other = a_team(), a_team()
+    for one in (team, other):
+        a_version(one, model="ft:old"), a_version(one, model="ft:new")
+        move(one, 1)
+        move(one, 1, "staging")
+    before = marked()
+    move(team, 2)
+    seen = changes(before)
+    assert {team_id for team_id, _ in seen.models} == {team.id}
+    assert {(one.alias, one.model) for one in seen.resolutions} == {("production", "ft:new"), ("staging", "ft:old")}
+    assert seen.keys is None
+    assert not changes(marked()).models
+
+
+def test_a_move_that_is_not_committed_yet_is_told_once_it_is() -> None:
+    """However many others began and ended after it began."""
+    team, quick = a_team(), a_team()
+    for one in (team, quick):
+        a_version(one, model="ft:old"), a_version(one, model="ft:new")
+        move(one, 1)
+    with unit_of_work(acting_for(team)) as session:
+        promote(session, acting_for(team), "support-bot", "production", version=2, reason=None, at=clock.now())
+        session.flush()
+        move(quick, 2)
+        before = marked()  # the quick one is in it, this one is not
+        assert team.id not in {team_id for team_id, _ in changes(before).models}
+    assert ("ft:new", team.id) in {(one.model, one.team_id) for one in changes(before).resolutions}
+
+
+def test_keys_are_read_again_only_when_they_are_others() -> None:
+    team = a_team()
+    before = marked()
+    view, plaintext = a_key(team, tenants.Role.RESOLVER)
+    parsed = tenants.parse_key(plaintext)
+    assert parsed is not None
+    with_it = changes(before).keys
+    assert with_it is not None
+    assert parsed[0] in with_it
+    since = marked()
+    assert changes(since).keys is None
+    with unit_of_work(CLI) as session:
+        tenants.revoke_key(session, CLI, read("key", view.id), team_id=team.id, at=clock.now())
+    without = changes(since).keys
+    assert without is not None
+    assert parsed[0] not in without
