@@ -100,6 +100,7 @@ STEPS: Final = (
     Step(jobs.COLLECT, job_flows.collect, short=False),
     Step(jobs.EXPIRE, job_flows.expire),
     Step(registry.PROBE, registry_flows.probe),
+    Step(registry.MOVE, registry_flows.move),
     Step(connections.TEST, connection_flows.test),
     Step(datasets.VALIDATE, dataset_flows.validate, short=False),
     Step(datasets.READ_RANGE, dataset_flows.read_ranges, short=False),

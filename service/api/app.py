@@ -38,6 +38,7 @@ from service.api import (
     limits,
     me,
     model_moves,
+    model_schedules,
     model_versions,
     models,
     periods,
@@ -67,7 +68,7 @@ ROUTERS = (
     approvals.router, streams.router, costs.router, cost_entries.router, cost_outlook.router, usage.router,
     adjustments.router, periods.router, models.router, model_moves.router, model_versions.router,
     provider_webhooks.router, reconciliation.router, explain.router, attention.router, prices.router,
-    focus.router, health.router,
+    focus.router, model_schedules.router, health.router,
 )  # fmt: skip
 
 

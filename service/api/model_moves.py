@@ -35,7 +35,7 @@ _PLACE: Final = "/v1/models/{name}/aliases/{alias}"
 _MOVED: Final = problems(401, 403, 404, 409, 412, 422, 503)
 
 
-def _within(actor: Actor, team: str | None) -> Actor:
+def within(actor: Actor, team: str | None) -> Actor:
     """The caller in their own team, or an operator in the one they name."""
     if actor.team_id is not None:
         if team is not None:
@@ -74,7 +74,7 @@ def _once(actor: Actor, key: str | None, path: str, body: BaseModel, do: Callabl
 @router.get(_PLACE, summary="Get an alias", responses=problems(401, 403, 404, 422, 503))
 def get_alias(name: Name, alias: AliasName, actor: MayRead, response: Response, team: OfTeam = None) -> AliasView:
     """What it serves now, from the database; `ETag` is its revision, for `If-Match`."""
-    acting = _within(actor, team)
+    acting = within(actor, team)
     with read_only(acting) as session:
         return _tag(response, registry.find_alias(session, acting.team, name, alias))
 
@@ -88,7 +88,7 @@ def promote_version(
 
     A protected alias takes a reason, a key of its role and, where it says so, a version that passed its evaluation.
     """
-    acting = _within(actor, team)
+    acting = within(actor, team)
     move = Move(acting, clock.now(), body.reason, _expected(if_match), body.evidence)
     with unit_of_work(acting) as session:
         return _tag(response, registry.split(session, move, name, alias, body.shares))
@@ -100,7 +100,7 @@ def roll_back(
     team: OfTeam = None, if_match: IfMatch = None, idempotency_key: IdempotencyKey = None,
 ) -> Response:  # fmt: skip
     """Back to what last had all of the traffic before, or to a version you name. During a split that ends it."""
-    acting = _within(actor, team)
+    acting = within(actor, team)
     move = Move(acting, clock.now(), body.reason, _expected(if_match), body.evidence)
     path = f"/v1/models/{name}/aliases/{alias}/rollback"
 
@@ -116,7 +116,7 @@ def stop_canary(
     team: OfTeam = None, if_match: IfMatch = None, idempotency_key: IdempotencyKey = None,
 ) -> Response:  # fmt: skip
     """End a split at once: what had all of the traffic before has it again. Without a split nothing happens."""
-    acting = _within(actor, team)
+    acting = within(actor, team)
     move = Move(acting, clock.now(), body.reason, _expected(if_match))
     path = f"/v1/models/{name}/aliases/{alias}/stop"
     return _once(acting, idempotency_key, path, body, lambda session: registry.stop(session, move, name, alias))
@@ -131,7 +131,7 @@ def protect_alias(
 
     It replaces all of it. Nobody may ask for a role beyond their own key's.
     """
-    acting = _within(actor, team)
+    acting = within(actor, team)
     move = Move(acting, clock.now(), body.reason, _expected(if_match))
     with unit_of_work(acting) as session:
         return _tag(response, registry.protect(session, move, name, alias, body))
@@ -144,7 +144,7 @@ def remove_alias(
     team: OfTeam = None, if_match: IfMatch = None,
 ) -> None:  # fmt: skip
     """Let it mean nothing any more. Its history stays, and promoting to it makes it anew."""
-    acting = _within(actor, team)
+    acting = within(actor, team)
     with unit_of_work(acting) as session:
         registry.remove(session, Move(acting, clock.now(), reason, _expected(if_match)), name, alias)
 
@@ -161,7 +161,7 @@ def read_history(
 
     With `at`, what it served then: one move; 404 where it did not serve anything yet.
     """
-    acting = _within(actor, team)
+    acting = within(actor, team)
     instant: datetime | None = at and at.astimezone(UTC)
     with read_only(acting) as session:
         return registry.moves(session, acting.team, name, alias, at=instant, after=after, limit=limit)

@@ -17,6 +17,9 @@ from service.registry.errors import (
     NothingBefore,
     NothingServed,
     ReasonRequired,
+    ScheduleEnded,
+    ScheduleNotFound,
+    StartsInThePast,
     UnknownTeam,
     VerdictRequired,
     VersionNotFound,
@@ -28,7 +31,7 @@ from service.registry.listing import Search
 from service.registry.listing import find as find_model
 from service.registry.listing import search as list_models
 from service.registry.listing import update as update_model
-from service.registry.models import PROBE
+from service.registry.models import MOVE, PROBE
 from service.registry.moving import Move, promote, protect, remove, roll_back, split, stop
 from service.registry.queries import (
     TunedModel,
@@ -41,6 +44,7 @@ from service.registry.queries import (
     versions_of_jobs,
 )
 from service.registry.rules import State, check_name
+from service.registry.scheduling import call_off, schedule, schedules
 from service.registry.schemas import (
     AliasView,
     ModelUpdate,
@@ -51,6 +55,8 @@ from service.registry.schemas import (
     ResolutionView,
     Retirement,
     RollBack,
+    ScheduleAsk,
+    ScheduleView,
     Share,
     Stop,
     VersionNotes,
@@ -60,6 +66,7 @@ from service.registry.snapshot import Changes, Mark, Resolution, Snapshot, load_
 from service.registry.versions import annotate, attach_verdict, retire
 
 __all__ = [
+    "MOVE",
     "PROBE",
     "AliasMoved",
     "AliasProtected",
@@ -83,9 +90,14 @@ __all__ = [
     "ResolutionView",
     "Retirement",
     "RollBack",
+    "ScheduleAsk",
+    "ScheduleEnded",
+    "ScheduleNotFound",
+    "ScheduleView",
     "Search",
     "Share",
     "Snapshot",
+    "StartsInThePast",
     "State",
     "Stop",
     "TunedModel",
@@ -99,6 +111,7 @@ __all__ = [
     "VersionView",
     "annotate",
     "attach_verdict",
+    "call_off",
     "check_name",
     "find_alias",
     "find_model",
@@ -115,6 +128,8 @@ __all__ = [
     "remove",
     "retire",
     "roll_back",
+    "schedule",
+    "schedules",
     "split",
     "stop",
     "tuned_by_id",

@@ -86,3 +86,21 @@ class UnknownTeam(NotFound):
     """There is no team {team!r} to share a model with."""
 
     code = "shared_with_unknown_team"
+
+
+class StartsInThePast(Invalid):
+    """`starts_at` must lie ahead; to move an alias now, promote."""
+
+    code = "starts_in_the_past"
+
+
+class ScheduleNotFound(NotFound):
+    """There is no scheduled move {schedule!r} of this alias."""
+
+    code = "schedule_not_found"
+
+
+class ScheduleEnded(Conflict):
+    """The scheduled move {schedule} is {state} already."""
+
+    code = "schedule_ended"

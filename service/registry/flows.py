@@ -22,8 +22,8 @@ from service.kit.work import Claim
 from service.provider.errors import Paused
 from service.provider.openai import gateway
 from service.provider.shapes import Answer
-from service.registry import commands, versions
-from service.registry.models import PROBE, ModelVersion
+from service.registry import commands, scheduling, versions
+from service.registry.models import MOVE, PROBE, AliasSchedule, ModelVersion
 from service.registry.rules import REFUSALS_MAX, SILENT_MAX, Source, State, probe_pause_seconds
 from service.webhooks import EventType
 
@@ -97,3 +97,16 @@ def _wait_for(version: ModelVersion, answer: Answer) -> None:
         work.ask_for_attention(version, "the provider refuses the model to the connection that trained it")
     else:
         work.back_off(version, seconds=probe_pause_seconds(version.attempts, first=settings().probe_seconds))
+
+
+def move(ids: Sequence[UUID]) -> None:
+    """Make those scheduled moves of `ids` that are due and free."""
+    with unit_of_work(WORKER) as session:
+        claims = work.claim(session, MOVE, ids)
+    each(claims, _move_one)
+
+
+def _move_one(claimed: Claim) -> None:
+    with unit_of_work(worker_for(claimed.team), seconds=settings().worker_unit_seconds) as session:
+        row = work.recording(session, AliasSchedule, claimed)
+        scheduling.carry_out(session, row, clock.now())

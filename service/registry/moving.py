@@ -72,7 +72,7 @@ def split(session: Session, move: Move, name: str, alias: str, shares: Sequence[
     """
     rules.check_name(alias, pointer="alias")
     rules.check_shares([(one.version, one.weight) for one in shares])
-    place = _locked(session, move, name, alias)
+    place = placed(session, move, name, alias)
     targets = [(_ready(session, place.model, one.version), one.weight) for one in shares]
     action = Action.PROMOTE if len(targets) == 1 else Action.CANARY
     _serve(session, place, targets, action, move, gate=_must_have_passed)
@@ -122,7 +122,7 @@ def protect(session: Session, move: Move, name: str, alias: str, protection: Pro
         raise AliasProtected(alias=alias, needed=protection.role, role=move.actor.role)
     wanted = (protection.role, protection.required_verdict, protection.on_unavailable)
     if wanted != (row.protected_role, row.required_verdict, row.on_unavailable):
-        _check_mover(place, move)
+        check_mover(place, move)
         row.protected_role, row.required_verdict, row.on_unavailable = wanted
         _record(session, place, place.targets, Action.PROTECT, move)
         audit.record(
@@ -137,13 +137,13 @@ def protect(session: Session, move: Move, name: str, alias: str, protection: Pro
 
 
 def _existing(session: Session, move: Move, name: str, alias: str) -> Place:
-    place = _locked(session, move, name, alias)
+    place = placed(session, move, name, alias)
     if place.row.version_id is None:
         raise NothingServed(name=name, alias=alias)
     return place
 
 
-def _locked(session: Session, move: Move, name: str, alias: str) -> Place:
+def placed(session: Session, move: Move, name: str, alias: str) -> Place:
     """The place of a move, found at the revision it expects. Raises ModelNotFound and AliasMoved."""
     team_id = move.actor.team
     model = session.scalars(
@@ -190,14 +190,15 @@ def _serve(
     served = {version.id: weight for version, weight in place.targets}
     if served == {version.id: weight for version, weight in targets} and not row.fallen_back:
         return
-    _check_mover(place, move)
+    check_mover(place, move)
     for version, _ in targets if row.required_verdict else ():
         if not gate(version):
             raise VerdictRequired(alias=row.alias, version=version.number, verdict=version.verdict or "none")
     serve_unchecked(session, place, targets, action, move)
 
 
-def _check_mover(place: Place, move: Move) -> None:
+def check_mover(place: Place, move: Move) -> None:
+    """Raises AliasProtected and ReasonRequired."""
     row = place.row
     if not rules.may_move(move.actor.role, row.protected_role):
         raise AliasProtected(alias=row.alias, needed=row.protected_role, role=move.actor.role)

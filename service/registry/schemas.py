@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.kit.bodies import Body
+from service.kit.bodies import Body, Instant
 
 _WEIGHT: Final = "Its share in hundredths of a percent; those of an alias come to 10000."
 
@@ -162,6 +162,38 @@ class Promotion(Body):
     def shares(self) -> list[Share]:
         """Its targets, however they were given."""
         return self.targets or [Share(version=self.version or 0, weight=10_000)]
+
+
+class ScheduleAsk(Promotion):
+    """What an alias shall serve from an instant on, and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 4, "starts_at": "2026-12-01T08:00:00Z", "reason": "Monday."}]}
+    )
+
+    starts_at: Instant = Field(description="When; a worker makes the move within seconds of it.")
+
+
+class ScheduledShare(BaseModel):
+    """A version and its share, as asked for."""
+
+    version: int
+    weight: int = Field(description=_WEIGHT)
+
+
+class ScheduleView(BaseModel):
+    """A move to come, or what became of it."""
+
+    object: Literal["alias_schedule"] = "alias_schedule"
+    id: str = Field(examples=["sched_01m7w74m4ve4esgepz92mvfgnz"])
+    alias: str = Field(examples=["production"])
+    starts_at: datetime
+    targets: list[ScheduledShare]
+    reason: str | None
+    by: str = Field(description="The key that asked for it; the move is made in its name and by its role.")
+    state: Literal["waiting", "done", "failed", "cancelled"]
+    ended_at: datetime | None
+    outcome: str | None = Field(description="Why it failed.")
 
 
 class RollBack(Body):

@@ -30,5 +30,6 @@ class EventType(StrEnum):
     MODEL_PROMOTED = "model.promoted"
     MODEL_ROLLED_BACK = "model.rolled_back"
     MODEL_ALIAS_REMOVED = "model.alias_removed"
+    MODEL_MOVE_FAILED = "model.move_failed"
     MODEL_UNAVAILABLE = "model.unavailable"
     RECONCILIATION_MISMATCH = "reconciliation.mismatch"

@@ -149,6 +149,13 @@ FOREIGN: Final[dict[str, list[Try]]] = {
         Try("/v1/models/{model}/aliases/{alias}?team={team}"),
     ],
     "DELETE /v1/models/{name}/aliases/{alias}": [Try("/v1/models/{model}/aliases/{alias}")],
+    "GET /v1/models/{name}/aliases/{alias}/schedules": [Try("/v1/models/{model}/aliases/{alias}/schedules")],
+    "POST /v1/models/{name}/aliases/{alias}/schedules": [
+        Try("/v1/models/{model}/aliases/{alias}/schedules", {"version": 1, "starts_at": "2099-01-01T00:00:00Z"})
+    ],
+    "DELETE /v1/models/{name}/aliases/{alias}/schedules/{schedule}": [
+        Try("/v1/models/{model}/aliases/{alias}/schedules/sched_01m7w74m4ve4esgepz92mvfgnz")
+    ],
     "GET /v1/models/{name}/aliases/{alias}/history": [
         Try("/v1/models/{model}/aliases/{alias}/history"),
         Try(f"/v1/models/{SHARED_MODEL}/aliases/{{alias}}/history"),
