@@ -79,8 +79,8 @@ def differences(session: Session, *, limit: int = 20) -> list[Difference]:
     for table, grain in _GRAINS:
         kept, booked = select(table), _of_ledger(grain, 0, through)
         for side, only in (("kept", kept.except_(booked)), ("booked", booked.except_(kept))):
-            rows = session.execute(only.limit(limit)).mappings()
-            found += [Difference(table.name, side, dict(row)) for row in rows]
+            rows = session.execute(only.limit(limit))
+            found += [Difference(table.name, side, dict(zip(table.columns.keys(), row, strict=True))) for row in rows]
     return found
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from service import costs
 from service.cli import costs as command
+from service.costs.models import COST_DAYS
 from service.kit.db import DatabaseBusy, read_only, unit_of_work
 from service.kit.identity import CLI, SYSTEM
 from service.tenants import TeamFacts
@@ -82,6 +83,7 @@ def test_made_anew_they_are_the_same_and_what_somebody_altered_is_found_and_mend
     with unit_of_work(SYSTEM) as session:
         session.execute(text("UPDATE cost_days SET settled = settled + 0.0000000001"))
     found = differences()
+    assert {tuple(one.row) for one in found} == {tuple(COST_DAYS.columns.keys())}
     assert {(one.table, one.side) for one in found} == {("cost_days", "kept"), ("cost_days", "booked")}
     rebuild()
     assert differences() == []
