@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-_SIGNIFICANT_BITS: Final = 53  # what a double holds exactly
+_SIGNIFICANT_BITS: Final = 52  # a double holds 53 exactly, and the half is one of them
 
 
 def choose(seed: str, key: str, weights: Mapping[int, int]) -> int:

@@ -1,9 +1,11 @@
-"""Which version a key is served: the server's function, by vectors that other languages can be held to as well."""
+"""Which version a key is served: the server's function, by the vectors of its guide and by comparison."""
 
 from collections import Counter
 
 import pytest
 
+from service.registry import canary
+from tests.registry.test_canary import SEED, vectors
 from tuneplane_resolver.answers import Answer, Freshness, Question
 from tuneplane_resolver.canary import choose
 
@@ -11,20 +13,6 @@ KEYS = 100_000
 BODY = """{"name": "support-bot", "alias": "production", "model": "ft:one", "version": 1, "base_model": "base",
 "seed": "s", "targets": [{"version": 1, "model": "ft:one", "base_model": "base", "weight": 9000},
 {"version": 2, "model": "ft:two", "base_model": "newer", "weight": 1000, "fallback": "newer", "color": "blue"}]}"""
-
-
-VECTORS = [
-    ("alias", "user-1", {1: 5000, 2: 5000}, 2),
-    ("alias", "user-3", {1: 5000, 2: 5000}, 1),
-    ("support-bot@production", "ann@example.com", {3: 9000, 4: 1000}, 3),
-    ("support-bot@production", "7f3a", {3: 7000, 4: 2000, 5: 1000}, 3),
-    ("support-bot@production", "", {3: 5000, 4: 3000, 5: 2000}, 3),
-    ("support-bot@production", "c67", {3: 9900, 4: 100}, 4),
-    ("support-bot@production", "c68", {3: 9900, 4: 100}, 3),
-    ("x", "Zoë 😀", {1: 1, 2: 9999}, 2),
-    ("x", "k", {1: 0, 2: 10_000}, 2),
-]
-"""Seed, key, weights of the versions, and the version served."""
 
 
 def served(weights: dict[int, int]) -> list[int]:
@@ -53,9 +41,9 @@ def test_keys_of_one_alias_say_nothing_of_another() -> None:
     assert both / KEYS == pytest.approx(0.01, abs=0.003)
 
 
-@pytest.mark.parametrize(("seed", "key", "weights", "version"), VECTORS)
-def test_vectors(seed: str, key: str, weights: dict[int, int], version: int) -> None:
-    assert choose(seed, key, weights) == version
+@pytest.mark.parametrize(("key", "targets", "version"), vectors())
+def test_the_vectors_of_the_guide(key: str, targets: list[canary.Target], version: int) -> None:
+    assert choose(SEED, key, {one.version: one.weight for one in targets}) == version
 
 
 def test_an_answer_with_several_versions_is_split_by_key_and_without_one_is_the_stable() -> None:
@@ -68,3 +56,12 @@ def test_an_answer_with_several_versions_is_split_by_key_and_without_one_is_the_
         (2, "ft:two", "newer", "newer"),
     }
     assert [one.version for one in found] == [choose("s", f"user-{n}", {1: 9000, 2: 1000}) for n in range(1000)]
+
+
+def test_it_is_the_server_s_function() -> None:
+    for weights in ({1: 9900, 2: 100}, {3: 5000, 4: 3000, 5: 2000}, {1: 0, 2: 10_000}):
+        targets = [canary.Target(version, weight) for version, weight in weights.items()]
+        for n in range(5000):
+            assert choose("model_1/production", f"Zoë {n}", weights) == canary.choose(
+                "model_1/production", f"Zoë {n}", targets
+            )
