@@ -138,7 +138,7 @@ class Alias(Base):
     required_verdict: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     on_unavailable: Mapped[str] = mapped_column(String(4), default="stay", server_default="stay")
     fallen_back: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    """No version of it answers: it serves the model's fallback, else the base model, until somebody moves it."""
+    """No version of it answers: what to call is the model's fallback, else the base model, until somebody moves it."""
 
 
 class AliasTarget(Base):
