@@ -86,6 +86,7 @@ def promote_version(
 ) -> AliasView:  # fmt: skip
     """Let an alias serve this version, or several by shares, from now on. Repeating it changes nothing.
 
+    Shares are kept and told, but resolving does not split by `key` yet: everybody gets the version with the largest.
     A protected alias takes a reason, a key of its role and, where it says so, a version that passed its evaluation.
     """
     acting = within(actor, team)
